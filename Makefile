@@ -1,0 +1,35 @@
+# 두 명령이면 됩니다: `make lab`은 강의를 열고, `make test`는 모든 시험을 돌립니다.
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= 2
+
+.PHONY: lab test notebooks images labse lint clean
+
+lab: .venv/installed
+	$(BIN)/jupyter lab
+
+test: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -n $(JOBS)
+
+notebooks: .venv/installed
+	$(BIN)/python tools/execute_notebooks.py
+
+images: .venv/installed
+	$(BIN)/python images/draw.py
+
+labse: .venv/installed
+	$(BIN)/python -c "from labse_helpers import load_model, print_setup; print_setup(load_model('labse'))"
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf .venv
+
+# 의존성 목록이나 버전이 바뀌었을 때만 다시 설치합니다.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f'Python 3.11–3.13이 필요한데 {v[0]}.{v[1]}입니다. 예: make $(MAKECMDGOALS) PYTHON=python3.12')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	touch $@

@@ -1,0 +1,198 @@
+"""인코더 불러오기: ``load_model`` 하나로 mUSE, LaBSE, 그 밖의 SentenceTransformer를 같은 방식으로 씁니다."""
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.utils import get_session
+from sentence_transformers import SentenceTransformer
+
+from .checks import check_sentence, check_sentences
+from .errors import ModelUnavailableError
+from .muse import MuseEncoder
+
+LABSE_NAME = "sentence-transformers/LaBSE"
+LABSE_SIZE = "1.9 GB"
+# 인코더를 이루는 파일. 같은 칸의 이름은 어느 하나만 있으면 됩니다(허브의 LaBSE는 해마다 모습이 조금씩 달랐습니다).
+LABSE_FILES = (
+    ("modules.json",),
+    ("config.json",),
+    ("tokenizer.json", "vocab.txt"),
+    ("model.safetensors", "pytorch_model.bin"),
+    ("1_Pooling/config.json",),
+    ("2_Dense/config.json",),
+    ("2_Dense/model.safetensors", "2_Dense/pytorch_model.bin"),
+)
+
+
+class Encoder(SentenceTransformer):
+    """문장을 먼저 검사하고 NFC로 정규화하는 SentenceTransformer. 나머지는 라이브러리 그대로입니다."""
+
+    def encode(self, inputs, *args, **kwargs):
+        """``SentenceTransformer.encode``와 같습니다.
+
+        Args:
+            inputs: 문장 하나(str) 또는 문장 N개의 목록.
+
+        Returns:
+            문장 하나면 (dim,), 목록이면 (N, dim) float32 배열. ``convert_to_tensor=True``면 텐서.
+
+        Raises:
+            InputError: 목록이 비었거나, 빈 문장·문자열이 아닌 값이 있을 때. 위치(0부터)를 알려 줍니다.
+        """
+        if isinstance(inputs, str):
+            inputs = check_sentence(inputs)
+        else:
+            inputs = check_sentences(inputs)
+        return super().encode(inputs, *args, **kwargs)
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """인코더의 신상. 모르는 값은 None입니다."""
+
+    name: str
+    dimension: int
+    languages: str | None = None
+    license: str | None = None
+
+    def __str__(self) -> str:
+        facts = [f"{self.dimension}차원", self.languages, self.license and f"라이선스 {self.license}"]
+        return f"{self.name} ({', '.join(fact for fact in facts if fact)})"
+
+
+def load_model(name: str = "auto", device: str | None = None) -> SentenceTransformer:
+    """인코더를 불러옵니다. 무엇을 불러오든 ``SentenceTransformer``입니다.
+
+    Args:
+        name: 다음 가운데 하나.
+
+            - ``"auto"``: 환경 변수 ``LABSE_MODEL``이 있으면 그 이름, LaBSE가 이미 캐시에 있으면 LaBSE,
+              아니면 mUSE. 무엇을 골랐는지 한 줄로 알려 줍니다.
+            - ``"muse"``: 내장 인코더. 512차원, 16개 언어, 내려받기 없음.
+            - ``"labse"``: LaBSE. 768차원, 109개 언어. 캐시에 없으면 1.9 GB를 내려받습니다.
+            - 폴더 경로 또는 허브의 다른 모델 이름.
+        device: ``"cpu"``, ``"cuda"`` 등. None이면 GPU가 있을 때 GPU를 씁니다.
+
+    Returns:
+        ``encode``, ``similarity``, ``save``를 갖춘 :class:`SentenceTransformer`.
+
+    Raises:
+        ModelUnavailableError: 파일이 없거나, 깨졌거나, 네트워크 없이 내려받아야 할 때.
+    """
+    chosen = name
+    if name == "auto":
+        chosen = os.environ.get("LABSE_MODEL", "auto")
+        if chosen == "auto":
+            chosen = "labse" if labse_is_cached() else "muse"
+    if chosen == "muse":
+        encoder = MuseEncoder.from_wheel()
+        model = Encoder(modules=[encoder], device=device, similarity_fn_name="cosine")
+    elif chosen in ("labse", "LaBSE", LABSE_NAME):
+        model = _load_labse(device)
+    else:
+        model = _load_other(chosen, device)
+    model.card = _card(chosen, model)
+    if name == "auto":
+        other = "load_model('muse')" if model.card.name == "LaBSE" else "load_model('labse')"
+        print(f"인코더: {model.card} · 다른 인코더는 {other} 또는 환경 변수 LABSE_MODEL")
+    return model
+
+
+def labse_is_cached() -> bool:
+    """LaBSE의 모든 파일이 허브 캐시에 온전히 있으면 True. 내려받다 만 상태는 False입니다."""
+    return all(
+        any(isinstance(try_to_load_from_cache(LABSE_NAME, f, _cache_folder()), str) for f in alternatives)
+        for alternatives in LABSE_FILES
+    )
+
+
+def print_setup(model: SentenceTransformer) -> None:
+    """장의 첫 칸에서 인코더의 신상과 라이브러리 버전을 출력합니다."""
+    packages = ("torch", "sentence-transformers", "numpy")
+    print("인코더:", getattr(model, "card", None) or _card("?", model))
+    print(
+        "버전:",
+        " · ".join(
+            [f"Python {platform.python_version()}"] + [f"{package} {version(package)}" for package in packages]
+        ),
+    )
+
+
+def _load_labse(device: str | None) -> Encoder:
+    try:
+        return _from_hub(LABSE_NAME, device, local_files_only=labse_is_cached())
+    except Exception as error:
+        raise ModelUnavailableError(
+            f"LaBSE({LABSE_SIZE})를 불러오지 못했습니다: 캐시에 온전한 사본이 없고 내려받을 수도 없습니다 "
+            f"({_reason(error)}).\n"
+            "  · 인터넷이 되는 곳에서 `make labse`를 한 번 실행하면, 받다 만 파일부터 이어서 받아 둡니다.\n"
+            "  · 내려받지 않고 배우려면 내장 인코더 load_model('muse')를 쓰십시오."
+        ) from error
+
+
+def _load_other(name: str, device: str | None) -> Encoder:
+    is_path = Path(name).exists()
+    if not is_path and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
+        raise ModelUnavailableError(
+            f"{name!r}라는 인코더를 모릅니다. 'auto', 'muse', 'labse', 있는 폴더의 경로, "
+            "또는 '소유자/이름' 꼴의 허브 모델 이름을 넣어 주십시오."
+        )
+    try:
+        if is_path and _is_saved_muse(Path(name)):
+            encoder = MuseEncoder.load(name)
+            return Encoder(modules=[encoder], device=device, similarity_fn_name="cosine")
+        return _from_hub(name, device, local_files_only=is_path)
+    except Exception as error:
+        hint = (
+            "SentenceTransformer.save로 저장한 온전한 폴더인지 확인해 주십시오."
+            if is_path
+            else "이름과 네트워크를 확인하거나, 내려받지 않는 load_model('muse')를 쓰십시오."
+        )
+        raise ModelUnavailableError(f"{name!r}을(를) 불러오지 못했습니다 ({_reason(error)}). {hint}") from error
+
+
+def _from_hub(name: str, device: str | None, local_files_only: bool) -> Encoder:
+    """라이브러리의 허브 코드로 불러옵니다. 허브에 닿지 않으면 재시도로 몇 분을 쓰지 않고 캐시만 봅니다."""
+    if not local_files_only:
+        try:
+            get_session().head(huggingface_hub.constants.ENDPOINT, timeout=5)
+        except Exception as error:
+            try:
+                return Encoder(name, device=device, cache_folder=_cache_folder(), local_files_only=True)
+            except Exception:
+                raise error from None
+    return Encoder(name, device=device, cache_folder=_cache_folder(), local_files_only=local_files_only)
+
+
+def _is_saved_muse(folder: Path) -> bool:
+    """``save``로 저장한 mUSE인지 봅니다. 라이브러리 밖의 모듈이라 ``trust_remote_code`` 없이 직접 엽니다."""
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    return [module["type"] for module in modules] == [f"{MuseEncoder.__module__}.{MuseEncoder.__name__}"]
+
+
+def _reason(error: Exception) -> str:
+    """오류 사슬의 맨 밑을 한 줄로 줄입니다."""
+    while cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        error = cause
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:160]}" if text else type(error).__name__
+
+
+def _card(chosen: str, model: SentenceTransformer) -> ModelCard:
+    dimension = model.get_embedding_dimension()
+    if isinstance(model[0], MuseEncoder):
+        languages = "16개 언어: ar de en es fr it ja ko nl pl pt ru th tr zh zh-TW"
+        return ModelCard("mUSE v3", dimension, languages, "Apache-2.0")
+    if chosen in ("labse", "LaBSE", LABSE_NAME):
+        return ModelCard("LaBSE", dimension, "109개 언어", "Apache-2.0")
+    return ModelCard(Path(chosen).name, dimension)
+
+
+def _cache_folder() -> str | None:
+    return os.getenv("SENTENCE_TRANSFORMERS_HOME")
