@@ -8,8 +8,7 @@ JOBS ?= 2
 lab: .venv/installed
 	$(BIN)/jupyter lab
 
-test: .venv/installed
-	$(BIN)/ruff check .
+test: lint
 	$(BIN)/python -m pytest -n $(JOBS)
 
 notebooks: .venv/installed
@@ -23,6 +22,7 @@ labse: .venv/installed
 
 lint: .venv/installed
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 clean:
 	rm -rf .venv

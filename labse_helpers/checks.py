@@ -20,7 +20,9 @@ def check_sentences(sentences: Iterable[str], name: str = "sentences") -> list[s
         InputError: 목록이 비었거나, 문자열이 아닌 값이나 빈 문장이 섞여 있을 때. 위치(0부터)를 알려 줍니다.
     """
     if isinstance(sentences, str):
-        raise InputError(f"{name}에 문자열 하나가 왔습니다. 문장 목록(list)으로 넣어 주십시오: [{sentences[:20]!r}]")
+        raise InputError(
+            f"{name}에 문자열 하나가 왔습니다. 문장 목록(list)으로 넣어 주십시오: [{sentences[:20]!r}]"
+        )
     if not isinstance(sentences, Iterable):
         raise InputError(f"{name}에 {sentences!r:.40}이(가) 왔습니다. 문장 목록(list)을 넣어 주십시오.")
     checked = [check_sentence(sentence, f"{name}[{i}]") for i, sentence in enumerate(sentences)]

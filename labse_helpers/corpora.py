@@ -237,7 +237,11 @@ def _load_tatoeba() -> Corpus:
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     pairs = [
-        (f"tatoeba-{i:04d}", *(unicodedata.normalize("NFC", row[side]) for side in ("sentence1", "sentence2")), "")
+        (
+            f"tatoeba-{i:04d}",
+            *(unicodedata.normalize("NFC", row[side]) for side in ("sentence1", "sentence2")),
+            "",
+        )
         for i, row in enumerate(rows, 1)
     ]
     return _from_pairs("tatoeba", pairs, "CC BY 2.0 FR")
@@ -293,7 +297,11 @@ def _read_user_file(path: Path) -> Corpus:
         raise CorpusError(f"{path}: 머리줄만 있고 문장쌍이 없습니다.")
     if not any(re.search("[가-힣]", ko) for _, ko, _, _ in pairs):
         swapped = any(re.search("[가-힣]", en) for _, _, en, _ in pairs)
-        hint = "두 칸이 바뀐 듯합니다. 첫 줄에 en, ko 머리줄을 넣어 주십시오." if swapped else "파일을 확인해 주십시오."
+        hint = (
+            "두 칸이 바뀐 듯합니다. 첫 줄에 en, ko 머리줄을 넣어 주십시오."
+            if swapped
+            else "파일을 확인해 주십시오."
+        )
         raise CorpusError(f"{path}: 한국어 칸에 한글이 하나도 없습니다. {hint}")
     return _from_pairs(path.stem, pairs)
 

@@ -18,7 +18,9 @@ def check_environment() -> bool:
     """
     results = [_check_python(), *(_check_package(name) for name in PACKAGES), _check_encoder(), _check_font()]
     for label, problem in results:
-        print(f"{'OK  ' if problem is None else 'FAIL'} {label}" + ("" if problem is None else f" → {problem}"))
+        print(
+            f"{'OK  ' if problem is None else 'FAIL'} {label}" + ("" if problem is None else f" → {problem}")
+        )
     passed = all(problem is None for _, problem in results)
     print("준비가 끝났습니다." if passed else "FAIL 줄의 안내를 따른 뒤 다시 실행해 주십시오.")
     return passed

@@ -7,7 +7,9 @@ from torch import Tensor
 from .errors import InputError
 
 
-def in_batch_negatives_loss(source: Tensor, target: Tensor, scale: float = 20.0, margin: float = 0.0) -> Tensor:
+def in_batch_negatives_loss(
+    source: Tensor, target: Tensor, scale: float = 20.0, margin: float = 0.0
+) -> Tensor:
     r"""양방향 번역 순위 손실(additive margin softmax)을 구합니다.
 
     .. math:: -\frac{1}{N} \sum_i \log
@@ -37,7 +39,9 @@ def in_batch_negatives_loss(source: Tensor, target: Tensor, scale: float = 20.0,
     if not (source.is_floating_point() and target.is_floating_point()):
         raise InputError(f"임베딩은 실수형이어야 하는데 {source.dtype}, {target.dtype}입니다.")
     if not scale > 0 or not margin >= 0:
-        raise InputError(f"scale은 0보다 크고 margin은 0 이상이어야 하는데 scale={scale}, margin={margin}입니다.")
+        raise InputError(
+            f"scale은 0보다 크고 margin은 0 이상이어야 하는데 scale={scale}, margin={margin}입니다."
+        )
     cosine = F.normalize(source, dim=1) @ F.normalize(target, dim=1).T  # (N, N)
     if not torch.isfinite(cosine).all():
         raise InputError("임베딩에 NaN이나 무한대가 있습니다. 학습률이 너무 크지 않은지 확인해 주십시오.")

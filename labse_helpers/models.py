@@ -119,14 +119,19 @@ def print_setup(model: SentenceTransformer) -> None:
     print(
         "버전:",
         " · ".join(
-            [f"Python {platform.python_version()}"] + [f"{package} {version(package)}" for package in packages]
+            [f"Python {platform.python_version()}"]
+            + [f"{package} {version(package)}" for package in packages]
         ),
     )
 
 
 def _load_labse(device: str | None) -> Encoder:
+    cached = labse_is_cached()
     try:
-        return _from_hub(LABSE_NAME, device, local_files_only=labse_is_cached())
+        if not cached:
+            # 받다 만 캐시를 열면 라이브러리가 평균 풀링으로 때워, 그럴듯하지만 틀린 벡터가 나옵니다.
+            _require_hub()
+        model = Encoder(LABSE_NAME, device=device, cache_folder=_cache_folder(), local_files_only=cached)
     except Exception as error:
         raise ModelUnavailableError(
             f"LaBSE({LABSE_SIZE})를 불러오지 못했습니다: 캐시에 온전한 사본이 없고 내려받을 수도 없습니다 "
@@ -134,6 +139,13 @@ def _load_labse(device: str | None) -> Encoder:
             "  · 인터넷이 되는 곳에서 `make labse`를 한 번 실행하면, 받다 만 파일부터 이어서 받아 둡니다.\n"
             "  · 내려받지 않고 배우려면 내장 인코더 load_model('muse')를 쓰십시오."
         ) from error
+    chain = [type(module).__name__ for module in model]
+    if chain[:3] != ["Transformer", "Pooling", "Dense"]:
+        raise ModelUnavailableError(
+            f"LaBSE의 모듈은 Transformer → Pooling → Dense여야 하는데 {' → '.join(chain)}입니다. "
+            "허브 캐시의 LaBSE 폴더를 지우고 `make labse`로 다시 받아 주십시오."
+        )
+    return model
 
 
 def _load_other(name: str, device: str | None) -> Encoder:
@@ -147,27 +159,33 @@ def _load_other(name: str, device: str | None) -> Encoder:
         if is_path and _is_saved_muse(Path(name)):
             encoder = MuseEncoder.load(name)
             return Encoder(modules=[encoder], device=device, similarity_fn_name="cosine")
-        return _from_hub(name, device, local_files_only=is_path)
+        return Encoder(name, device=device, local_files_only=True) if is_path else _from_hub(name, device)
     except Exception as error:
         hint = (
             "SentenceTransformer.save로 저장한 온전한 폴더인지 확인해 주십시오."
             if is_path
             else "이름과 네트워크를 확인하거나, 내려받지 않는 load_model('muse')를 쓰십시오."
         )
-        raise ModelUnavailableError(f"{name!r}을(를) 불러오지 못했습니다 ({_reason(error)}). {hint}") from error
+        raise ModelUnavailableError(
+            f"{name!r}을(를) 불러오지 못했습니다 ({_reason(error)}). {hint}"
+        ) from error
 
 
-def _from_hub(name: str, device: str | None, local_files_only: bool) -> Encoder:
+def _from_hub(name: str, device: str | None) -> Encoder:
     """라이브러리의 허브 코드로 불러옵니다. 허브에 닿지 않으면 재시도로 몇 분을 쓰지 않고 캐시만 봅니다."""
-    if not local_files_only:
+    try:
+        _require_hub()
+    except Exception as error:
         try:
-            get_session().head(huggingface_hub.constants.ENDPOINT, timeout=5)
-        except Exception as error:
-            try:
-                return Encoder(name, device=device, cache_folder=_cache_folder(), local_files_only=True)
-            except Exception:
-                raise error from None
-    return Encoder(name, device=device, cache_folder=_cache_folder(), local_files_only=local_files_only)
+            return Encoder(name, device=device, cache_folder=_cache_folder(), local_files_only=True)
+        except Exception:
+            raise error from None
+    return Encoder(name, device=device, cache_folder=_cache_folder())
+
+
+def _require_hub() -> None:
+    """허브에 닿는지 한 번만 두드려 봅니다. 닿지 않으면 5초 안에 예외가 납니다."""
+    get_session().head(huggingface_hub.constants.ENDPOINT, timeout=5)
 
 
 def _is_saved_muse(folder: Path) -> bool:

@@ -29,7 +29,8 @@ def use_korean_font() -> None:
     for path in sorted((Path(spec.origin).parent / "fonts").glob("*.ttf")):
         font_manager.fontManager.addfont(path)
     sns.set_theme(style="whitegrid", context="talk", palette=PALETTE, font=FONT)
-    plt.rcParams.update({"axes.unicode_minus": False, "figure.dpi": 80, "axes.titlepad": 12})
+    fallback = "DejaVu Sans"  # 한글 글꼴에 없는 −, ↔ 같은 기호
+    plt.rcParams.update({"font.family": [FONT, fallback], "figure.dpi": 80, "axes.titlepad": 12})
 
 
 def plot_similarity_matrix(
@@ -56,7 +57,10 @@ def plot_similarity_matrix(
     use_korean_font()
     matrix = _array(scores, ndim=2)
     n_rows, n_columns = matrix.shape
-    for labels, size, side in ((row_labels, n_rows, "row_labels"), (column_labels, n_columns, "column_labels")):
+    for labels, size, side in (
+        (row_labels, n_rows, "row_labels"),
+        (column_labels, n_columns, "column_labels"),
+    ):
         if labels is not None:
             check_same_length(labels, range(size), (side, "scores의 칸"))
     annotate = max(matrix.shape) <= MAX_ANNOTATED
@@ -105,9 +109,14 @@ def plot_score_distributions(
         raise InputError("scores가 비어 있습니다. {이름: 점수 배열}을 하나 이상 넣어 주십시오.")
     ax = ax or plt.subplots(figsize=(9, 4.5))[1]
     values = {name: _array(group).ravel() for name, group in scores.items()}
-    bins = np.linspace(min(v.min() for v in values.values()), max(v.max() for v in values.values()) + 1e-9, 41)
+    bins = np.linspace(
+        min(v.min() for v in values.values()), max(v.max() for v in values.values()) + 1e-9, 41
+    )
     for (name, group), color, hatch in zip(
-        values.items(), sns.color_palette(PALETTE, len(values)), ["", "//", "..", "\\\\", "xx"] * 2, strict=False
+        values.items(),
+        sns.color_palette(PALETTE, len(values)),
+        ["", "//", "..", "\\\\", "xx"] * 2,
+        strict=False,
     ):
         ax.hist(
             group, bins=bins, density=True, alpha=0.55, color=color, hatch=hatch, edgecolor="white",
@@ -192,7 +201,9 @@ def _array(values, ndim: int | None = None) -> np.ndarray:
         values = values.detach().cpu().float()
     array = np.asarray(values, dtype=float)
     if array.size == 0 or (ndim is not None and array.ndim != ndim):
-        raise InputError(f"그릴 값의 모양이 {array.shape}입니다. 비어 있지 않은 {ndim or 1}차원 배열을 넣어 주십시오.")
+        raise InputError(
+            f"그릴 값의 모양이 {array.shape}입니다. 비어 있지 않은 {ndim or 1}차원 배열을 넣어 주십시오."
+        )
     if not np.isfinite(array).all():
         where = np.argwhere(~np.isfinite(array))[0].tolist()
         raise InputError(f"그릴 값에 NaN이나 무한대가 있습니다. 첫 자리는 {where}입니다.")

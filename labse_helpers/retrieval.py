@@ -155,9 +155,13 @@ def _estimate(values: np.ndarray) -> Estimate:
 def _check_scores(scores: np.ndarray | Tensor) -> Tensor:
     matrix = torch.as_tensor(scores).detach().cpu()
     if matrix.ndim != 2 or 0 in matrix.shape:
-        raise InputError(f"scores의 모양이 {tuple(matrix.shape)}입니다. 비어 있지 않은 2차원 행렬을 넣어 주십시오.")
+        raise InputError(
+            f"scores의 모양이 {tuple(matrix.shape)}입니다. 비어 있지 않은 2차원 행렬을 넣어 주십시오."
+        )
     bad = (~torch.isfinite(matrix)).nonzero()
     if len(bad):
         row, column = bad[0].tolist()
-        raise InputError(f"scores에 NaN이나 무한대가 {len(bad)}개 있습니다. 첫 자리는 ({row}, {column})입니다.")
+        raise InputError(
+            f"scores에 NaN이나 무한대가 {len(bad)}개 있습니다. 첫 자리는 ({row}, {column})입니다."
+        )
     return matrix

@@ -1,0 +1,99 @@
+"""노트북: 커밋된 모습이 온전한가, LaBSE로 바꾸어도 끝까지 도는가.
+
+출력의 비교는 nbval이 합니다(pyproject.toml). nbval은 실행된 적이 없는 칸을 비교하지 않으므로, 여기서 그것을 막습니다.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+FORBIDDEN_TAGS = {"nbval-skip", "raises-exception"}
+MAX_IGNORED = 4  # 한 장에서 출력을 비교하지 않는 칸(시간을 재는 칸)의 최대 개수
+CHAPTERS = [path for path in NOTEBOOKS if path.name != "00_index.ipynb"]
+
+
+def read(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_the_course_is_complete():
+    names = [path.stem for path in NOTEBOOKS]
+    assert names[:6] == ["00_index", "01_architecture", "02_in_batch_negatives", "03_embedding", "04_similarity",
+                         "05_retrieval"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_executed_top_to_bottom_and_clean(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    ignored = 0
+    for cell in cells:
+        assert cell.source.strip(), "빈 칸"
+        tags = set(cell.metadata.get("tags", []))
+        assert not tags & FORBIDDEN_TAGS
+        assert "NBVAL" not in cell.source, "표시는 주석이 아니라 태그로 합니다"
+        ignored += "nbval-ignore-output" in tags
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.text
+    assert ignored <= MAX_IGNORED
+    body = path.read_text(encoding="utf-8")
+    assert not re.search(r"/(?:root|home|work|tmp|Users)/", body), "기계의 경로가 남아 있습니다"
+    assert not re.search(r"Glyph \d+|Warning:", body)
+    assert path.stat().st_size < 1_500_000
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_links_and_pictures_exist_and_have_alt_text(path):
+    markdown = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+    for alt, target in re.findall(r"!\[(.*?)\]\((.+?)\)", markdown):
+        assert alt.strip(), f"{target}에 대체 글이 없습니다"
+        assert (path.parent / target).is_file(), target
+    for target in re.findall(r"(?<!!)\[[^\]]*\]\((?!https?:|#)(.+?)\)", markdown):
+        assert (path.parent / target.partition("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_frame_of_a_chapter(path):
+    markdown = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    text = "\n".join(markdown)
+    assert markdown[0].startswith("# ")
+    for heading in (
+        "이 장을 마치면",
+        "미리 알아야 할 것",
+        "걸리는 시간",
+        "## 연습",
+        "## 다섯 줄 요약",
+        "## 참고 문헌",
+    ):
+        assert heading in text, heading
+    summary = text.split("## 다섯 줄 요약")[1].split("\n## ")[0]
+    assert len(re.findall(r"^(?:[-*]|\d\.) ", summary, re.MULTILINE)) == 5
+    assert "print_setup(model)" in code_cells(read(path))[0].source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_runs_through_with_labse(path, tiny_labse_cache, monkeypatch):
+    """``LABSE_MODEL=labse``로, LaBSE와 모듈 사슬이 같은 작은 모델로 끝까지 실행합니다. 출력은 비교하지 않습니다."""
+    monkeypatch.setenv("LABSE_MODEL", "labse")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tiny_labse_cache))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    notebook = read(path)
+    client = NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
+    client.execute()
+    if path in CHAPTERS:
+        first = "".join(output.get("text", "") for output in code_cells(notebook)[0].outputs)
+        assert "LaBSE (32차원" in first

@@ -1,0 +1,118 @@
+"""그림: 그려지는가, 한글이 네모로 나오지 않는가, 값과 이름이 제자리에 있는가."""
+
+import warnings
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import torch  # noqa: E402
+
+from labse_helpers import (  # noqa: E402
+    InputError,
+    plot_embedding_map,
+    plot_loss_curve,
+    plot_score_distributions,
+    plot_similarity_matrix,
+    use_korean_font,
+)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def draw(ax) -> None:
+    """실제로 그려 봅니다. 글꼴에 없는 글자가 있으면 경고가 나고, 여기서는 오류가 됩니다."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax.figure.canvas.draw()
+
+
+def test_missing_glyph_is_noticed():
+    use_korean_font()
+    _, ax = plt.subplots()
+    ax.set_title("글꼴에 없는 글자: \U0001f642")
+    with pytest.raises(UserWarning, match="Glyph"):
+        draw(ax)
+
+
+def test_every_hangul_syllable_can_be_drawn():
+    use_korean_font()
+    _, ax = plt.subplots()
+    ax.set_title("".join(chr(c) for c in range(0xAC00, 0xD7A4)))
+    draw(ax)
+
+
+def test_similarity_matrix_small_is_annotated():
+    ax = plot_similarity_matrix(torch.eye(2), ["가나다", "라마바"], ["one", "two"], title="−0.5부터 1까지")
+    draw(ax)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["가나다", "라마바"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["one", "two"]
+    assert [t.get_text() for t in ax.texts] == ["1.00", "0.00", "0.00", "1.00"]
+
+
+def test_similarity_matrix_large_is_not_annotated():
+    ax = plot_similarity_matrix(np.random.default_rng(0).normal(size=(100, 120)), value_range=(-1, 1))
+    draw(ax)
+    assert not ax.texts
+    assert ax.collections[0].get_clim() == (-1, 1)
+
+
+def test_score_distributions():
+    rng = np.random.default_rng(0)
+    ax = plot_score_distributions(
+        {"번역": rng.normal(0.8, 0.1, 50), "남": rng.normal(0.2, 0.1, (9, 9))}, threshold=0.5
+    )
+    draw(ax)
+    labels = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert set(labels) == {"번역 (50개)", "남 (81개)", "기준 0.50"}
+    assert ax.get_xlabel() == "코사인 유사도"
+    assert ax.get_ylabel()
+
+
+def test_embedding_map_with_styles_and_lines():
+    points = np.random.default_rng(0).normal(size=(6, 10))
+    ax = plot_embedding_map(
+        points, ["날씨"] * 3 + ["음식"] * 3, styles=["한국어", "영어"] * 3, pairs=[(0, 1), (2, 3)]
+    )
+    draw(ax)
+    assert sum(len(line.get_xdata()) == 2 for line in ax.lines) == 2
+    assert {"날씨", "음식", "한국어", "영어"} <= {t.get_text() for t in ax.get_legend().get_texts()}
+
+
+def test_loss_curve_one_and_many():
+    draw(plot_loss_curve([3.0, 2.0, 1.0]))
+    ax = plot_loss_curve({"마진 0": [2, 1], "마진 0.3": [3, 2]})
+    draw(ax)
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["마진 0", "마진 0.3"]
+
+
+def test_draws_into_a_given_axis():
+    _, axes = plt.subplots(1, 2)
+    assert plot_similarity_matrix(np.eye(2), ax=axes[0]) is axes[0]
+    assert plot_loss_curve([1, 2], ax=axes[1]) is axes[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plot_similarity_matrix(np.ones(3)), "2차원"),
+        (lambda: plot_similarity_matrix(np.array([[np.nan]])), r"NaN.*\[0, 0\]"),
+        (lambda: plot_similarity_matrix(np.eye(2), row_labels=["하나"]), "row_labels는 1개"),
+        (lambda: plot_score_distributions({}), "비어 있습니다"),
+        (lambda: plot_score_distributions({"빈": np.array([])}), "비어 있지 않은"),
+        (lambda: plot_embedding_map(np.eye(3), ["하나"]), "groups는 1개"),
+        (lambda: plot_embedding_map(np.ones((1, 4)), ["하나"]), "둘 이상"),
+        (lambda: plot_loss_curve([]), "비어 있지 않은"),
+        (lambda: plot_loss_curve([1.0, float("inf")]), "무한대"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
