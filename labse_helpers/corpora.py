@@ -312,10 +312,7 @@ def _decode(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise CorpusError(f"{path}: 파일을 열 수 없습니다({error.strerror}).") from error
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    else:
-        encodings = ["utf-8-sig", "cp949"]
+    encodings = ["utf-16"] if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else ["utf-8-sig", "cp949"]
     for encoding in encodings:
         try:
             return raw.decode(encoding)

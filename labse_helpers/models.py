@@ -45,10 +45,7 @@ class Encoder(SentenceTransformer):
         Raises:
             InputError: 목록이 비었거나, 빈 문장·문자열이 아닌 값이 있을 때. 위치(0부터)를 알려 줍니다.
         """
-        if isinstance(inputs, str):
-            inputs = check_sentence(inputs)
-        else:
-            inputs = check_sentences(inputs)
+        inputs = check_sentence(inputs) if isinstance(inputs, str) else check_sentences(inputs)
         return super().encode(inputs, *args, **kwargs)
 
 
@@ -99,8 +96,12 @@ def load_model(name: str = "auto", device: str | None = None) -> SentenceTransfo
         model = _load_other(chosen, device)
     model.card = _card(chosen, model)
     if name == "auto":
-        other = "load_model('muse')" if model.card.name == "LaBSE" else "load_model('labse')"
-        print(f"인코더: {model.card} · 다른 인코더는 {other} 또는 환경 변수 LABSE_MODEL")
+        other = (
+            "내장 인코더는 load_model('muse')"
+            if model.card.name == "LaBSE"
+            else "LaBSE는 load_model('labse')"
+        )
+        print(f"{model.card.name} 인코더를 골랐습니다. {other}로 불러옵니다.")
     return model
 
 

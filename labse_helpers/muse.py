@@ -53,13 +53,27 @@ class NgramBranch(nn.Module):
         self.conv2 = nn.Linear(order * BRANCH_DIM, BRANCH_DIM)
 
     def forward(self, distinct: Tensor, inverse: Tensor, window: dict[int, Tensor]) -> Tensor:
-        """서로 다른 토큰의 벡터 (U, 512)를 받아 토큰 자리마다의 특징 (T, 256)을 냅니다."""
-        x = self.norm(self.project(distinct))[inverse]  # (T, 256), 사영은 같은 토큰끼리 한 번만
-        for conv in (self.conv1, self.conv2):
-            rows = F.pad(x, (0, 0, 0, 1))  # (T + 1, 256), 마지막 행은 문장 밖을 뜻하는 0
-            ngrams = torch.cat([rows[window[offset]] for offset in self.offsets], dim=1)  # (T, n * 256)
-            x = x + F.relu(conv(ngrams))
-        return x
+        """서로 다른 토큰의 벡터 (U, 512)를 받아 토큰 자리마다의 특징 (T, 256)을 냅니다.
+
+        사영과 첫 합성곱의 곱셈은 그 토큰만의 함수이므로, 되풀이되는 토큰은 한 번만 계산하고 자리마다 더합니다.
+        """
+        order, total = len(self.offsets), len(inverse)
+        x = self.norm(self.project(distinct))  # (U, 256)
+        weight = self.conv1.weight.view(BRANCH_DIM, order, BRANCH_DIM).transpose(0, 1)  # (n, 256, 256)
+        parts = F.linear(x, weight.reshape(-1, BRANCH_DIM)).view(-1, BRANCH_DIM)  # (U * n, 256)
+        parts = F.pad(parts, (0, 0, 0, 1))  # 마지막 행은 문장 밖을 뜻하는 0
+        outside = len(parts) - 1
+        padded = F.pad(inverse, (0, 1), value=outside)  # 자리 번호 T는 문장 밖
+        rows = [
+            (padded[window[offset]] * order + slot).clamp(max=outside)
+            for slot, offset in enumerate(self.offsets)
+        ]
+        conv1 = F.embedding_bag(torch.stack(rows, dim=1), parts, mode="sum") + self.conv1.bias  # (T, 256)
+        x = x[inverse] + F.relu(conv1)  # (T, 256)
+
+        x_or_zero = F.pad(x, (0, 0, 0, 1))
+        ngrams = torch.cat([x_or_zero[window[offset]] for offset in self.offsets], dim=1)  # (T, n * 256)
+        return x + F.relu(self.conv2(ngrams))
 
 
 class MuseEncoder(InputModule):
