@@ -6,7 +6,7 @@ JOBS ?= 2
 .PHONY: lab test notebooks images labse lint clean
 
 lab: .venv/installed
-	$(BIN)/jupyter lab
+	$(BIN)/jupyter lab $(LAB_ARGS)
 
 test: lint
 	$(BIN)/python -m pytest -n $(JOBS)

@@ -57,7 +57,7 @@ class NgramBranch(nn.Module):
 
         사영과 첫 합성곱의 곱셈은 그 토큰만의 함수이므로, 되풀이되는 토큰은 한 번만 계산하고 자리마다 더합니다.
         """
-        order, total = len(self.offsets), len(inverse)
+        order = len(self.offsets)
         x = self.norm(self.project(distinct))  # (U, 256)
         weight = self.conv1.weight.view(BRANCH_DIM, order, BRANCH_DIM).transpose(0, 1)  # (n, 256, 256)
         parts = F.linear(x, weight.reshape(-1, BRANCH_DIM)).view(-1, BRANCH_DIM)  # (U * n, 256)
