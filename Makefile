@@ -6,7 +6,7 @@ JOBS ?= 2
 .PHONY: lab test notebooks images labse lint clean
 
 lab: .venv/installed
-	$(BIN)/jupyter lab $(LAB_ARGS)
+	$(BIN)/jupyter lab --config .jupyter/jupyter_lab_config.py $(LAB_ARGS)
 
 test: lint
 	$(BIN)/python -m pytest -n $(JOBS)
