@@ -79,8 +79,8 @@ def plot_similarity_matrix(
         annot_kws={"size": 13},
         square=True,
         linewidths=0.5 if annotate else 0,
-        xticklabels="auto" if column_labels is None else list(column_labels),
-        yticklabels="auto" if row_labels is None else list(row_labels),
+        xticklabels=max(1, n_columns // 8) if column_labels is None else list(column_labels),
+        yticklabels=max(1, n_rows // 8) if row_labels is None else list(row_labels),
     )
     ax.tick_params(axis="x", rotation=90 if column_labels is not None else 0)
     ax.tick_params(axis="y", rotation=0)
