@@ -18,6 +18,7 @@ from .muse import MuseEncoder
 
 LABSE_NAME = "sentence-transformers/LaBSE"
 LABSE_SIZE = "1.9 GB"
+LABSE_CHAIN = ["Transformer", "Pooling(cls)", "Dense(Tanh)"]
 # 인코더를 이루는 파일. 같은 칸의 이름은 어느 하나만 있으면 됩니다(허브의 LaBSE는 해마다 모습이 조금씩 달랐습니다).
 LABSE_FILES = (
     ("modules.json",),
@@ -140,13 +141,23 @@ def _load_labse(device: str | None) -> Encoder:
             "  · 인터넷이 되는 곳에서 `make labse`를 한 번 실행하면, 받다 만 파일부터 이어서 받아 둡니다.\n"
             "  · 내려받지 않고 배우려면 내장 인코더 load_model('muse')를 쓰십시오."
         ) from error
-    chain = [type(module).__name__ for module in model]
-    if chain[:3] != ["Transformer", "Pooling", "Dense"]:
+    chain = _chain(model)
+    if chain[:3] != LABSE_CHAIN:
         raise ModelUnavailableError(
-            f"LaBSE의 모듈은 Transformer → Pooling → Dense여야 하는데 {' → '.join(chain)}입니다. "
+            f"LaBSE의 모듈은 {' → '.join(LABSE_CHAIN)}이어야 하는데 {' → '.join(chain)}입니다. "
             "허브 캐시의 LaBSE 폴더를 지우고 `make labse`로 다시 받아 주십시오."
         )
     return model
+
+
+def _chain(model: SentenceTransformer) -> list[str]:
+    """모듈의 사슬. 풀링의 방식과 Dense의 활성 함수가 틀리면 그럴듯하지만 틀린 벡터가 나오므로 함께 적습니다."""
+    chain = []
+    for module in model:
+        config = module.get_config_dict()
+        detail = config.get("pooling_mode") or config.get("activation_function", "").rpartition(".")[2]
+        chain.append(type(module).__name__ + (f"({detail})" if detail else ""))
+    return chain
 
 
 def _load_other(name: str, device: str | None) -> Encoder:

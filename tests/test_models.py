@@ -131,6 +131,21 @@ def test_not_cached_and_no_network_is_a_short_quick_error(tmp_path):
             assert phrase in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("file", "right", "wrong"),
+    [("1_Pooling/config.json", '"cls"', '"mean"'), ("2_Dense/config.json", "Tanh", "Identity")],
+)
+def test_wrong_pooling_or_activation_is_refused(cache_copy, file, right, wrong):
+    """모양이 같아 눈치채기 어려운 잘못: 평균 풀링, tanh 없는 Dense."""
+    path = snapshot_of(cache_copy) / file
+    text = path.read_text(encoding="utf-8")
+    assert right in text
+    path.write_text(text.replace(right, wrong), encoding="utf-8")
+    result = run_python(f"{FIND} load_model('labse')", cache_copy)
+    assert "ModelUnavailableError: LaBSE의 모듈은" in result.stderr
+    assert wrong.strip('"') in result.stderr
+
+
 def test_weights_with_a_pickled_command_are_refused(cache_copy, tmp_path):
     """악의 있는 pickle이 든 .bin은 실행되지 않고 거절됩니다."""
     snapshot = snapshot_of(cache_copy)
