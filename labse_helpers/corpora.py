@@ -24,7 +24,7 @@ COLUMN_NAMES = {  # 사용자 파일의 머리줄에서 알아듣는 이름
     "en": "en", "eng": "en", "english": "en", "영어": "en", "영문": "en",
 }  # fmt: skip
 MAX_REPORTED = 10  # 오류 메시지에 늘어놓는 줄의 최대 개수
-TATOEBA = ("mteb/tatoeba-bitext-mining", "test.jsonl.gz", "kor-eng")
+TATOEBA = "mteb/tatoeba-bitext-mining"
 
 
 class Pair(NamedTuple):
@@ -224,26 +224,32 @@ def _load_jupyterlab() -> Corpus:
 
 def _load_tatoeba() -> Corpus:
     """허브의 데이터 묶음에서 Tatoeba 한국어–영어 평가쌍을 받습니다."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import snapshot_download
 
-    repository, filename, subset = TATOEBA
+    from .hub import require_hub
+
     try:
-        path = hf_hub_download(repository, filename, subfolder=subset, repo_type="dataset")
+        require_hub()
+        offline = False
+    except Exception:
+        offline = True  # 이미 받아 둔 사본이 있으면 그것을 씁니다
+    try:
+        folder = snapshot_download(
+            TATOEBA, repo_type="dataset", allow_patterns=["*kor-eng*.jsonl*"], local_files_only=offline
+        )
+        path = min(Path(folder).rglob("*.jsonl*"))
     except Exception as error:
         raise CorpusError(
             f"Tatoeba 말뭉치를 내려받지 못했습니다({type(error).__name__}). 네트워크를 확인하거나, "
             "내려받지 않는 load_corpus('course')나 load_corpus('jupyterlab')을 쓰십시오."
         ) from error
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    pairs = [
-        (
-            f"tatoeba-{i:04d}",
-            *(unicodedata.normalize("NFC", row[side]) for side in ("sentence1", "sentence2")),
-            "",
-        )
-        for i, row in enumerate(rows, 1)
-    ]
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file if line.strip()]
+    pairs = []
+    for i, row in enumerate(rows, 1):
+        sides = [unicodedata.normalize("NFC", row[side]) for side in ("sentence1", "sentence2")]
+        en, ko = sorted(sides, key=lambda sentence: bool(re.search("[가-힣]", sentence)))
+        pairs.append((f"tatoeba-{i:04d}", ko, en, ""))
     return _from_pairs("tatoeba", pairs, "CC BY 2.0 FR")
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import huggingface_hub
 from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.utils import get_session
 from sentence_transformers import SentenceTransformer
 
 from .checks import check_sentence, check_sentences
 from .errors import ModelUnavailableError
+from .hub import require_hub
 from .muse import MuseEncoder
 
 LABSE_NAME = "sentence-transformers/LaBSE"
@@ -132,7 +131,7 @@ def _load_labse(device: str | None) -> Encoder:
     try:
         if not cached:
             # 받다 만 캐시를 열면 라이브러리가 평균 풀링으로 때워, 그럴듯하지만 틀린 벡터가 나옵니다.
-            _require_hub()
+            require_hub()
         model = Encoder(LABSE_NAME, device=device, cache_folder=_cache_folder(), local_files_only=cached)
     except Exception as error:
         raise ModelUnavailableError(
@@ -186,18 +185,13 @@ def _load_other(name: str, device: str | None) -> Encoder:
 def _from_hub(name: str, device: str | None) -> Encoder:
     """라이브러리의 허브 코드로 불러옵니다. 허브에 닿지 않으면 재시도로 몇 분을 쓰지 않고 캐시만 봅니다."""
     try:
-        _require_hub()
+        require_hub()
     except Exception as error:
         try:
             return Encoder(name, device=device, cache_folder=_cache_folder(), local_files_only=True)
         except Exception:
             raise error from None
     return Encoder(name, device=device, cache_folder=_cache_folder())
-
-
-def _require_hub() -> None:
-    """허브에 닿는지 한 번만 두드려 봅니다. 닿지 않으면 5초 안에 예외가 납니다."""
-    get_session().head(huggingface_hub.constants.ENDPOINT, timeout=5)
 
 
 def _is_saved_muse(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """load_corpus: 우리 말뭉치의 품질과, 사용자의 파일을 읽을 때의 오류."""
 
+import gzip
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -119,9 +120,25 @@ def test_tatoeba_offline_is_a_clear_error(monkeypatch):
     def no_network(*args, **kwargs):
         raise ConnectionError("no route to host")
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", no_network)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", no_network)
     with pytest.raises(CorpusError, match=r"Tatoeba.*load_corpus\('course'\)"):
         load_corpus("tatoeba")
+
+
+@pytest.mark.parametrize("name", ["test/kor-eng.jsonl.gz", "kor-eng/test.jsonl"])
+def test_tatoeba_file_is_read_whatever_its_layout(monkeypatch, tmp_path, name):
+    import huggingface_hub
+
+    path = tmp_path / name
+    path.parent.mkdir()
+    lines = '{"sentence1": "물이 차요.", "sentence2": "The water is cold."}\n'
+    lines += '{"sentence1": "It is late.", "sentence2": "늦었어요."}\n'
+    path.write_bytes(gzip.compress(lines.encode()) if name.endswith(".gz") else lines.encode())
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **kwargs: str(tmp_path))
+    corpus = load_corpus("tatoeba")
+    assert corpus.ko == ["물이 차요.", "늦었어요."]
+    assert corpus.en == ["The water is cold.", "It is late."]
+    assert corpus.license == "CC BY 2.0 FR"
 
 
 # --- 사용자의 파일 -----------------------------------------------------------------------------

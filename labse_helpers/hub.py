@@ -1,0 +1,9 @@
+"""모델 허브에 닿는지 보기: 닿지 않을 때 재시도로 몇 분을 쓰지 않으려는 것입니다."""
+
+import huggingface_hub
+from huggingface_hub.utils import get_session
+
+
+def require_hub() -> None:
+    """허브를 한 번만 두드려 봅니다. 닿지 않으면 5초 안에 예외가 납니다."""
+    get_session().head(huggingface_hub.constants.ENDPOINT, timeout=5)
