@@ -133,7 +133,7 @@ def test_not_cached_and_no_network_is_a_short_quick_error(tmp_path):
 
 @pytest.mark.parametrize(
     ("file", "right", "wrong"),
-    [("1_Pooling/config.json", '"cls"', '"mean"'), ("2_Dense/config.json", "Tanh", "Identity")],
+    [("1_Pooling/config.json", '"cls"', '"mean"'), ("2_Dense/config.json", "Tanh", "ReLU")],
 )
 def test_wrong_pooling_or_activation_is_refused(cache_copy, file, right, wrong):
     """모양이 같아 눈치채기 어려운 잘못: 평균 풀링, tanh 없는 Dense."""
