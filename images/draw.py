@@ -105,7 +105,7 @@ def cross_vs_dual() -> None:
     box(ax, 0.5, 1.7, 4.2, 0.9, "인코더가 두 문장을 함께 읽음", GRAY)
     arrow(ax, (2.6, 2.6), (2.6, 3.1))
     box(ax, 1.6, 3.1, 2.0, 0.7, "점수 하나", ORANGE)
-    label(ax, 2.6, 0.2, "N문장 × N문장 → 계산 N²번", 14)
+    label(ax, 2.6, 0.2, r"N문장 × N문장 $\rightarrow$ 계산 $N^2$번", 14)
     ax.plot([5.5, 5.5], [0.2, 4.6], color=GRAY, linewidth=1)
     label(ax, 8.3, 4.45, "이중 인코더(dual encoder)", 16, BLUE, fontweight="bold")
     for x, text in ((6.0, "한국어"), (8.5, "영어")):
@@ -114,7 +114,7 @@ def cross_vs_dual() -> None:
         box(ax, x, 1.7, 2.1, 0.9, "인코더", GRAY)
         arrow(ax, (x + 1.05, 2.6), (8.3 + (x - 7.25) * 0.35, 3.1))
     box(ax, 6.9, 3.1, 2.8, 0.7, "벡터끼리 내적", BLUE)
-    label(ax, 8.3, 0.2, "N문장 + N문장 → 계산 2N번, 내적은 거의 공짜", 14)
+    label(ax, 8.3, 0.2, r"N문장 + N문장 $\rightarrow$ 계산 $2N$번, 내적은 거의 공짜", 14)
 
 
 def labse_stack() -> None:
@@ -132,7 +132,7 @@ def labse_stack() -> None:
         box(ax, 0.5 + i * 1.0, 4.15, 0.9, 0.5, "[CLS]" if i == 0 else "…", BLUE if i == 0 else GRAY, 12)
     arrow(ax, (0.95, 4.65), (0.95, 5.1))
     for y, text, color in (
-        (5.1, "Dense 768 → 768, tanh", ORANGE),
+        (5.1, r"Dense 768 $\rightarrow$ 768, tanh", ORANGE),
         (6.2, "L2 정규화: 길이 1", GREEN),
         (7.3, "문장 벡터 (768,)", BLUE),
     ):

@@ -247,7 +247,7 @@ def _load_tatoeba() -> Corpus:
         rows = [json.loads(line) for line in file if line.strip()]
     pairs = []
     for i, row in enumerate(rows, 1):
-        sides = [unicodedata.normalize("NFC", row[side]) for side in ("sentence1", "sentence2")]
+        sides = [unicodedata.normalize("NFC", row[side]).strip() for side in ("sentence1", "sentence2")]
         en, ko = sorted(sides, key=lambda sentence: bool(re.search("[가-힣]", sentence)))
         pairs.append((f"tatoeba-{i:04d}", ko, en, ""))
     return _from_pairs("tatoeba", pairs, "CC BY 2.0 FR")

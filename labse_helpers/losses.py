@@ -16,7 +16,8 @@ def in_batch_negatives_loss(
         \frac{e^{s(\phi(x_i, y_i) - m)}}{e^{s(\phi(x_i, y_i) - m)} + \sum_{n \ne i} e^{s\,\phi(x_i, y_n)}}
 
     를 원문→번역과 번역→원문 두 방향에서 구해 **더합니다**. :math:`\phi`는 코사인 유사도입니다.
-    출처: Feng et al. (2022), ACL, §2.1 식 (1)–(2); 마진은 Yang et al. (2019), IJCAI. LaBSE의 마진은 0.3입니다.
+    출처: Feng et al. (2022), ACL (2022.acl-long.62); 마진은 Yang et al. (2019), IJCAI (arXiv:1902.08564).
+    LaBSE의 마진은 0.3입니다.
 
     Args:
         source: 원문의 임베딩 (N, dim), 실수형. 안에서 L2 정규화합니다.

@@ -88,7 +88,7 @@ def margin_scores(scores: np.ndarray | Tensor, k: int = 4) -> np.ndarray | Tenso
     .. math:: \frac{\cos(x, y)}{\sum_{z \in NN_k(x)} \frac{\cos(x, z)}{2k} + \sum_{z \in NN_k(y)} \frac{\cos(y, z)}{2k}}
 
     이웃이 두루 가까운 문장(hub)의 점수는 낮아지고, 짝만 유난히 가까운 문장의 점수는 높아집니다.
-    출처: Artetxe & Schwenk (2019), ACL, §3.2, 식 (1)–(2)의 ratio.
+    출처: Artetxe & Schwenk (2019), ACL (P19-1309)의 ratio.
 
     Args:
         scores: 코사인 유사도 (N, M). numpy 배열이나 torch 텐서.

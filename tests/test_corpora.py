@@ -132,7 +132,7 @@ def test_tatoeba_file_is_read_whatever_its_layout(monkeypatch, tmp_path, name):
     path = tmp_path / name
     path.parent.mkdir()
     lines = '{"sentence1": "물이 차요.", "sentence2": "The water is cold."}\n'
-    lines += '{"sentence1": "It is late.", "sentence2": "늦었어요."}\n'
+    lines += '{"sentence1": "It is late.\\n", "sentence2": "늦었어요.\\n"}\n'
     path.write_bytes(gzip.compress(lines.encode()) if name.endswith(".gz") else lines.encode())
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *args, **kwargs: str(tmp_path))
     corpus = load_corpus("tatoeba")

@@ -133,7 +133,7 @@ def test_tiny_and_perfect_matrices(size):
 
 
 def margin_by_definition(scores: np.ndarray, k: int) -> np.ndarray:
-    """Artetxe & Schwenk (2019), §3.2를 낱낱의 이웃으로 적은 것."""
+    """Artetxe & Schwenk (2019)의 비율 마진을 낱낱의 이웃으로 적은 것."""
     result = np.empty_like(scores)
     for i, j in np.ndindex(*scores.shape):
         around_x = sum(sorted(scores[i, :], reverse=True)[:k]) / (2 * k)
