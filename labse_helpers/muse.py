@@ -17,6 +17,7 @@ import hashlib
 import importlib.util
 import shutil
 import zipfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +34,9 @@ from .errors import InputError, ModelUnavailableError
 DIM = 512  # 임베딩 차원
 BRANCH_DIM = 256  # n-그램 갈래 하나의 너비
 ORDERS = {2: 0, 3: 1, 5: 2}  # n-그램 크기: 창이 왼쪽으로 보는 토큰 수
+REACH = 2  # 창이 한쪽으로 가장 멀리 보는 토큰 수
+STEP_TOKENS = 1_000  # 한 번에 계산하는 토큰 수
+SHARED_TOKENS = 12_000  # 서로 다른 토큰의 계산을 나누어 쓰는 토큰 수. 크면 빨라지고 메모리를 더 씁니다
 CHUNKS, CHUNK_ROWS = 17, 7530  # 임베딩 표는 17조각이며, 토큰 id를 17로 나눈 나머지가 조각 번호입니다
 EPS = 1e-12
 RESOURCES = {
@@ -46,34 +50,39 @@ class NgramBranch(nn.Module):
 
     def __init__(self, order: int) -> None:
         super().__init__()
-        self.offsets = range(-ORDERS[order], order - ORDERS[order])  # 창 안의 상대 위치
+        self.order = order
+        left = REACH - ORDERS[order]
+        self.columns = slice(left, left + order)  # 이웃 표의 다섯 열 가운데 창이 보는 곳
         self.project = nn.Linear(DIM, BRANCH_DIM)
         self.norm = nn.LayerNorm(BRANCH_DIM, eps=EPS)
-        self.conv1 = nn.Linear(order * BRANCH_DIM, BRANCH_DIM)
+        self.conv1 = nn.Linear(BRANCH_DIM, order * BRANCH_DIM, bias=False)  # 창의 자리마다 256행씩
+        self.conv1_bias = nn.Parameter(torch.zeros(BRANCH_DIM))
         self.conv2 = nn.Linear(order * BRANCH_DIM, BRANCH_DIM)
 
-    def forward(self, distinct: Tensor, inverse: Tensor, window: dict[int, Tensor]) -> Tensor:
-        """서로 다른 토큰의 벡터 (U, 512)를 받아 토큰 자리마다의 특징 (T, 256)을 냅니다.
+    def per_token(self, distinct: Tensor) -> tuple[Tensor, Tensor]:
+        """서로 다른 토큰의 벡터 (U, 512)에서, 그 토큰만으로 정해지는 값을 미리 구합니다.
 
-        사영과 첫 합성곱의 곱셈은 그 토큰만의 함수이므로, 되풀이되는 토큰은 한 번만 계산하고 자리마다 더합니다.
+        Returns:
+            사영한 벡터 (U + 1, 256)와, 첫 합성곱에서 토큰이 창의 자리마다 보태는 벡터 ((U + 1) * n, 256).
+            U번 토큰은 문장 밖이며 그 값은 모두 0입니다.
         """
-        order = len(self.offsets)
-        x = self.norm(self.project(distinct))  # (U, 256)
-        weight = self.conv1.weight.view(BRANCH_DIM, order, BRANCH_DIM).transpose(0, 1)  # (n, 256, 256)
-        parts = F.linear(x, weight.reshape(-1, BRANCH_DIM)).view(-1, BRANCH_DIM)  # (U * n, 256)
-        parts = F.pad(parts, (0, 0, 0, 1))  # 마지막 행은 문장 밖을 뜻하는 0
-        outside = len(parts) - 1
-        padded = F.pad(inverse, (0, 1), value=outside)  # 자리 번호 T는 문장 밖
-        rows = [
-            (padded[window[offset]] * order + slot).clamp(max=outside)
-            for slot, offset in enumerate(self.offsets)
-        ]
-        conv1 = F.embedding_bag(torch.stack(rows, dim=1), parts, mode="sum") + self.conv1.bias  # (T, 256)
-        x = x[inverse] + F.relu(conv1)  # (T, 256)
+        x = F.pad(self.norm(self.project(distinct)), (0, 0, 0, 1))
+        return x, self.conv1(x).view(-1, BRANCH_DIM)
 
-        x_or_zero = F.pad(x, (0, 0, 0, 1))
-        ngrams = torch.cat([x_or_zero[window[offset]] for offset in self.offsets], dim=1)  # (T, n * 256)
-        return x + F.relu(self.conv2(ngrams))
+    def forward(self, x: Tensor, parts: Tensor, tokens: Tensor, neighbors: Tensor) -> Tensor:
+        """토큰 자리마다의 특징 (T, 256)을 냅니다.
+
+        Args:
+            x, parts: :meth:`per_token`의 결과.
+            tokens: 자리마다, 상대 위치 -2부터 2까지에 있는 토큰의 번호 (T, 5). 문장 밖은 U.
+            neighbors: 같은 곳에 있는 자리의 번호 (T, 5). 문장 밖은 T.
+        """
+        slots = torch.arange(self.order, device=tokens.device)
+        rows = tokens[:, self.columns] * self.order + slots  # (T, n)
+        conv1 = F.embedding_bag(rows, parts, mode="sum") + self.conv1_bias
+        h = F.embedding(tokens[:, REACH], x) + F.relu(conv1)
+        ngrams = F.embedding(neighbors[:, self.columns], F.pad(h, (0, 0, 0, 1)))  # (T, n, 256)
+        return h + F.relu(self.conv2(ngrams.flatten(1)))
 
 
 class MuseEncoder(InputModule):
@@ -81,6 +90,8 @@ class MuseEncoder(InputModule):
 
     8비트 임베딩 표는 8비트 그대로 두고(65 MB) 필요한 행만 실수로 풉니다. 표를 뺀 모든 가중치는 학습할 수 있습니다.
     """
+
+    batch_size = 1_024  # ``encode``가 한 번에 건네는 문장 수. 많을수록 같은 토큰을 덜 되풀이합니다
 
     def __init__(self, tokenizer_path: str | Path) -> None:
         super().__init__()
@@ -121,24 +132,40 @@ class MuseEncoder(InputModule):
     def forward(self, features: dict[str, Tensor], **kwargs) -> dict[str, Tensor]:
         """``features["sentence_embedding"]``에 길이 1인 벡터 (N, 512)를 넣어 돌려줍니다."""
         ids, lengths = features["input_ids"], features["lengths"]
-        distinct_ids, inverse = ids.unique(return_inverse=True)
+        summed = torch.cat([self.sum_tokens(*part) for part in split_by_tokens(ids, lengths, SHARED_TOKENS)])
+        # 문장마다 한 번뿐인 나머지는 가볍고 반올림에 민감하므로, 앞의 곱셈이 bfloat16이어도 float32로 합니다.
+        with torch.autocast(ids.device.type, enabled=False):
+            features["sentence_embedding"] = self.head(summed, lengths)
+        return features
+
+    def sum_tokens(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """토큰 id (T,)와 문장의 길이 (N,)에서, 문장마다 토큰 벡터를 더한 값 (N, 1280)을 구합니다."""
+        # 토큰 하나만으로 정해지는 일은 서로 다른 토큰마다 한 번씩만 합니다.
+        distinct_ids, ids = ids.unique(return_inverse=True)  # (U,), (T,)
         distinct = self.embed(distinct_ids)  # (U, 512)
-        window = sentence_windows(lengths)
-        tokens = torch.cat(
-            [distinct[inverse], *(branch(distinct, inverse, window) for branch in self.branches)], dim=1
-        )  # (T, 1280)
-        tokens = self.norm(tokens)
+        per_token = [branch.per_token(distinct) for branch in self.branches]
 
-        # 토큰 벡터를 더한 뒤 √길이로 나눕니다. 합과 선형 변환은 순서를 바꿔도 되므로 문장마다 한 번만 곱합니다.
-        sentence_of_token = torch.arange(len(lengths), device=ids.device).repeat_interleave(lengths)
-        summed = tokens.new_zeros(len(lengths), tokens.shape[1]).index_add_(0, sentence_of_token, tokens)
-        n_tokens = lengths[:, None].to(tokens.dtype)  # (N, 1)
+        # 이웃을 함께 보는 일은 중간 결과가 프로세서의 캐시에 들어가도록 몇 문장씩 나누어 합니다.
+        summed = []
+        for step_ids, step_lengths in split_by_tokens(ids, lengths, STEP_TOKENS):
+            neighbors = sentence_windows(step_lengths)  # (T, 5)
+            tokens = F.pad(step_ids, (0, 1), value=len(distinct))[neighbors]  # (T, 5)
+            rows = [F.embedding(step_ids, distinct)]
+            for branch, of_token in zip(self.branches, per_token, strict=True):
+                rows.append(branch(*of_token, tokens, neighbors))
+            rows = self.norm(torch.cat(rows, dim=1))  # (T, 1280)
+            sentence = torch.arange(len(step_lengths), device=ids.device).repeat_interleave(step_lengths)
+            summed.append(rows.new_zeros(len(step_lengths), rows.shape[1]).index_add_(0, sentence, rows))
+        return torch.cat(summed)
+
+    def head(self, summed: Tensor, lengths: Tensor) -> Tensor:
+        """토큰 벡터의 합 (N, 1280)과 길이 (N,)에서 문장 벡터 (N, 512)를 만듭니다."""
+        # 합을 √길이로 나눕니다. 합과 선형 변환은 순서를 바꿔도 되므로 문장마다 한 번만 곱합니다.
+        n_tokens = lengths[:, None].to(summed.dtype)  # (N, 1)
         x = (F.linear(summed, self.pool.weight) + n_tokens * self.pool.bias) / n_tokens.sqrt()  # (N, 512)
-
         y = F.relu(self.dense1(F.relu(self.dense0(x))) + self.skip1(x))  # (N, 320)
         z = torch.tanh(self.dense3(F.relu(self.dense2(y))) + self.skip3(y))  # (N, 512)
-        features["sentence_embedding"] = F.normalize(z, dim=1)
-        return features
+        return F.normalize(z, dim=1)
 
     def embed(self, ids: Tensor) -> Tensor:
         """토큰 id (T,)의 8비트 행을 실수 벡터 (T, 512)로 풉니다."""
@@ -174,26 +201,33 @@ class MuseEncoder(InputModule):
         encoder = cls(folder / "sp.model")
         try:
             with np.load(folder / "weights.npz", allow_pickle=False) as weights:
-                encoder.load_state_dict(_state_dict(weights))
+                for chunk, rows in enumerate(encoder.table.split(CHUNK_ROWS)):
+                    rows.copy_(torch.from_numpy(weights[f"q{chunk + 1}"]))  # 한 조각씩 옮겨 메모리를 아낍니다
+                encoder.load_state_dict({"table": encoder.table} | _state_dict(weights))
         except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
             raise _broken_wheel(folder / "weights.npz") from error
         return encoder.eval()
 
 
-def sentence_windows(lengths: Tensor) -> dict[int, Tensor]:
-    """한 줄로 이은 토큰에서, 상대 위치마다 그 자리 이웃의 번호 (T,)를 만듭니다.
+def split_by_tokens(ids: Tensor, lengths: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """토큰 id (T,)와 문장의 길이 (N,)를, 문장을 쪼개지 않고 토큰이 약 ``size``개인 묶음으로 차례대로 나눕니다."""
+    start = lengths.cumsum(0) - lengths  # 문장이 시작하는 자리가 묶음을 정합니다
+    n_sentences = (start // size).unique_consecutive(return_counts=True)[1].tolist()
+    groups = lengths.split(n_sentences)
+    yield from zip(ids.split([int(group.sum()) for group in groups]), groups, strict=True)
+
+
+def sentence_windows(lengths: Tensor) -> Tensor:
+    """한 줄로 이은 토큰에서, 상대 위치 -2부터 2까지 이웃의 번호 (T, 5)를 만듭니다.
 
     이웃이 다른 문장에 속하면 번호는 T이며, 그 행은 0입니다. 그래서 문장끼리 섞이지 않습니다.
     """
     total = int(lengths.sum())
-    ends = lengths.cumsum(0).repeat_interleave(lengths)  # (T,)
-    starts = ends - lengths.repeat_interleave(lengths)
-    position = torch.arange(total, device=lengths.device)
-    window = {}
-    for offset in range(-2, 3):
-        neighbor = position + offset
-        window[offset] = neighbor.where((neighbor >= starts) & (neighbor < ends), total)
-    return window
+    ends = lengths.cumsum(0).repeat_interleave(lengths)[:, None]  # (T, 1)
+    starts = ends - lengths.repeat_interleave(lengths)[:, None]
+    position = torch.arange(total, device=lengths.device)[:, None]
+    neighbors = position + torch.arange(-REACH, REACH + 1, device=lengths.device)
+    return neighbors.where((neighbors >= starts) & (neighbors < ends), total)
 
 
 @cache
@@ -225,7 +259,7 @@ def _broken_wheel(path: Path) -> ModelUnavailableError:
 
 
 def _state_dict(weights: np.lib.npyio.NpzFile) -> dict[str, Tensor]:
-    """휠의 배열 이름을 이 모듈의 이름으로 옮깁니다. 행렬은 (입력, 출력)이므로 전치합니다."""
+    """표를 뺀 휠의 배열 이름을 이 모듈의 이름으로 옮깁니다. 행렬은 (입력, 출력)이므로 전치합니다."""
 
     def vector(name: str) -> Tensor:
         return torch.from_numpy(weights[name])
@@ -234,7 +268,6 @@ def _state_dict(weights: np.lib.npyio.NpzFile) -> dict[str, Tensor]:
         return torch.from_numpy(weights[name]).T
 
     state = {
-        "table": torch.cat([vector(f"q{chunk + 1}") for chunk in range(CHUNKS)]),
         "table_scale": vector("scale"),
         "table_low": vector("lo"),
         "norm.weight": vector("ln_g"),
@@ -254,8 +287,11 @@ def _state_dict(weights: np.lib.npyio.NpzFile) -> dict[str, Tensor]:
             f"branches.{i}.project.bias": vector(f"proj_b{order}"),
             f"branches.{i}.norm.weight": vector(f"ln_g{order}"),
             f"branches.{i}.norm.bias": vector(f"ln_b{order}"),
-            f"branches.{i}.conv1.weight": matrix(f"w1_{order}"),
-            f"branches.{i}.conv1.bias": vector(f"b1_{order}"),
+            # 휠의 행렬은 (n * 256, 256): 창의 자리마다 (입력, 출력)이 위아래로 놓여 있습니다.
+            f"branches.{i}.conv1.weight": vector(f"w1_{order}")
+            .view(order, BRANCH_DIM, BRANCH_DIM)
+            .mT.reshape(-1, BRANCH_DIM),
+            f"branches.{i}.conv1_bias": vector(f"b1_{order}"),
             f"branches.{i}.conv2.weight": matrix(f"w2_{order}"),
             f"branches.{i}.conv2.bias": vector(f"b2_{order}"),
         }

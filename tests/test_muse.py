@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 from labse_helpers import InputError, ModelUnavailableError, load_corpus, load_model
 from labse_helpers import muse as muse_module
-from labse_helpers.muse import RESOURCES, MuseEncoder, sentence_windows, verified_resources
+from labse_helpers.muse import RESOURCES, MuseEncoder, sentence_windows, split_by_tokens, verified_resources
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +121,50 @@ def test_table_stays_eight_bit_and_everything_else_learns():
 
 
 def test_window_never_reaches_into_a_neighbouring_sentence():
-    window = sentence_windows(torch.tensor([2, 3]))  # 토큰 0–1과 2–4
-    assert window[0].tolist() == [0, 1, 2, 3, 4]
-    assert window[-1].tolist() == [5, 0, 5, 2, 3]
-    assert window[2].tolist() == [5, 5, 4, 5, 5]
+    window = sentence_windows(torch.tensor([2, 3]))  # 토큰 0–1과 2–4; 열은 상대 위치 -2부터 2까지
+    assert window[:, 2].tolist() == [0, 1, 2, 3, 4]
+    assert window[:, 1].tolist() == [5, 0, 5, 2, 3]
+    assert window[:, 4].tolist() == [5, 5, 4, 5, 5]
+
+
+def test_work_is_split_between_sentences_never_inside():
+    lengths = torch.tensor([900, 300, 5_000, 1, 2])
+    ids = torch.arange(int(lengths.sum()))
+    parts = list(split_by_tokens(ids, lengths, 1_000))
+    assert [part.tolist() for _, part in parts] == [[900, 300], [5_000], [1, 2]]
+    assert torch.equal(torch.cat([part for part, _ in parts]), ids)
+    assert all(len(part) == int(part_lengths.sum()) for part, part_lengths in parts)
+
+
+def test_equal_sentences_are_encoded_once_and_come_back_in_place(model, monkeypatch):
+    seen = []
+    preprocess = model[0].preprocess
+    monkeypatch.setattr(
+        model[0], "preprocess", lambda inputs, **kw: seen.extend(inputs) or preprocess(inputs, **kw)
+    )
+    some = ["가을입니다.", "It is autumn.", "가을입니다.", unicodedata.normalize("NFD", "가을입니다.")]
+    embeddings = model.encode(some)
+    assert sorted(seen) == ["It is autumn.", "가을입니다."]
+    assert np.array_equal(embeddings[0], embeddings[2])
+    assert np.array_equal(embeddings[0], embeddings[3])
+    assert embeddings[1] @ embeddings[0] < 0.99
+    assert len(model.encode(some, output_value=None)) == 4
+    assert model.encode(some, convert_to_tensor=True).shape == (4, 512)
+
+
+def test_bfloat16_stays_close_where_the_processor_has_it(model, sentences):
+    if not torch.cpu.get_capabilities().get("avx512_bf16"):
+        with pytest.raises(InputError, match="bfloat16 명령이 없어"):
+            load_model("muse", device="cpu", precision="bfloat16")
+        return
+    fast = load_model("muse", device="cpu", precision="bfloat16").encode(sentences)
+    assert fast.dtype == np.float32
+    assert (fast * model.encode(sentences)).sum(axis=1).min() > 0.9995
+
+
+def test_unknown_precision_is_an_error():
+    with pytest.raises(InputError, match="float16"):
+        load_model("muse", precision="float16")
 
 
 def test_save_and_reload(model, tmp_path):
