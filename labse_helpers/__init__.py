@@ -14,6 +14,10 @@ _HOME = {
     "load_corpus": "corpora",
     "load_challenge": "corpora",
     # 검색과 채점
+    "Retriever": "search",
+    "Hit": "search",
+    "exact_top_k": "search",
+    "encode_file": "files",
     "return_most_similar": "retrieval",
     "margin_scores": "retrieval",
     "precision_at_1": "retrieval",
