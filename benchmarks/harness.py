@@ -16,15 +16,17 @@ RUNS = 5
 RESULTS = Path(__file__).parent / "results"
 
 
-def compare(title: str, peers: dict[str, Callable[[], object]], work: int, unit: str) -> list[dict]:
+def compare(
+    title: str, peers: dict[str, Callable[[], object]], work: int | dict[str, int], unit: str
+) -> list[dict]:
     """첫 번째 구현과 나머지를 번갈아 ``RUNS``번씩 재어 표를 출력하고 돌려줍니다.
 
-    번갈아 재므로 기계가 느려지는 순간을 모두가 나누어 겪습니다. 배수는 같은 차례에 잰 시간끼리 나눈 것의 중앙값입니다.
+    번갈아 재므로 기계가 느려지는 순간을 모두가 나누어 겪습니다. 배수는 같은 차례에 잰 속도끼리 나눈 것의 중앙값입니다.
 
     Args:
         title: 표의 제목.
         peers: 이름에서 할 일로. 첫 번째가 이 강의의 구현입니다. 먼저 한 번씩 예열합니다.
-        work: 한 번에 하는 일의 양(문장 수 …).
+        work: 한 번에 하는 일의 양(문장 수 …). 구현마다 다르면 이름에서 양으로 가는 사전.
         unit: 그 단위.
     """
     for run in peers.values():
@@ -35,15 +37,17 @@ def compare(title: str, peers: dict[str, Callable[[], object]], work: int, unit:
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
-    ours = next(iter(seconds.values()))
+    amount = work if isinstance(work, dict) else dict.fromkeys(peers, work)
+    rates_of = {name: [amount[name] / t for t in times] for name, times in seconds.items()}
+    ours = next(iter(rates_of.values()))
     rows = []
     print(f"\n{title}\n  {unit + '/초 최소–중앙–최대':>30}    배수")
-    for name, times in seconds.items():
-        rates = sorted(work / t for t in times)
-        ratio = statistics.median(t / mine for t, mine in zip(times, ours, strict=True))
+    for name, rates in rates_of.items():
+        ratio = statistics.median(mine / rate for rate, mine in zip(rates, ours, strict=True))
+        rates = sorted(rates)
         row = {"peer": name, "min": rates[0], "median": statistics.median(rates), "max": rates[-1]}
         rows.append(row | {"unit": f"{unit}/s", "ours_is_times_faster": ratio})
-        print(f"  {row['min']:10,.0f} – {row['median']:8,.0f} – {row['max']:8,.0f} {ratio:7.2f}   {name}")
+        print(f"  {row['min']:10,.4g} – {row['median']:8,.4g} – {row['max']:8,.4g} {ratio:7.2f}   {name}")
     return rows
 
 

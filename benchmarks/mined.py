@@ -1,4 +1,4 @@
-"""이 기계에 설치된 패키지의 설명글(docstring, 주석, 문서)에서 서로 다른 실제 문장을 모읍니다."""
+"""이 기계에 설치된 패키지의 설명글(docstring, 주석, 문서)에서 서로 다른 실제 문장을 모아 인코딩해 둡니다."""
 
 import io
 import re
@@ -7,13 +7,29 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
+
+from labse_helpers import encode_file, load_model
 
 from .sentences import MAX_WORDS, MIN_WORDS
 
 ROOTS = ("stdlib", "purelib")  # 표준 라이브러리와 site-packages
 SENTENCE_END = re.compile(r"(?<=[.!?:;])\s+|\n\s*\n|\n\s*[-*>.]+\s|\n\s*>>>.*")
 LETTERS = re.compile(r"[^\W\d_]{2,}")
+KEPT = Path(__file__).parents[1] / "build" / "benchmarks"
+
+
+def mined_vectors(n: int) -> np.ndarray:
+    """모은 문장 n개의 mUSE 벡터 (n, 512). 처음에는 문장 모으기와 인코딩에 100만 개 기준 15분쯤 걸립니다.
+
+    ``build/benchmarks``에 남기므로 다시 부르면 파일만 엽니다. 지우면 처음부터 다시 합니다.
+    """
+    lines = KEPT / f"mined-{n}.txt"
+    if not lines.exists():
+        KEPT.mkdir(parents=True, exist_ok=True)
+        lines.write_text("\n".join(mined_sentences(n)) + "\n", encoding="utf-8")
+    return encode_file(lines, KEPT / f"mined-{n}", load_model("muse"))
 
 
 def mined_sentences(n: int) -> list[str]:

@@ -42,20 +42,8 @@ class ApproximateIndex:
         """점수 (Q, top_k)와 후보의 번호 (Q, top_k). 상위 10개의 약 95 %를 찾습니다(benchmarks/results/retrieval.json)."""
         check_top_k(top_k, len(self.embeddings))
         wanted = min(top_k * OVERSAMPLING, len(self.embeddings))
-        found = torch.from_numpy(self.index.search(query_embeddings.cpu().numpy(), wanted)[1])  # (Q, wanted)
-        scores, indices = [], []
-        for queries, candidates in zip(
-            query_embeddings.cpu().split(RESCORED_QUERIES), found.split(RESCORED_QUERIES), strict=True
-        ):
-            vectors = torch.nn.functional.embedding(
-                candidates.clamp(min=0), self.embeddings
-            )  # (q, wanted, dim)
-            cosine = (vectors @ queries[:, :, None])[:, :, 0]
-            cosine[candidates < 0] = -torch.inf  # 구역 안의 벡터가 모자라면 faiss는 -1을 돌려줍니다
-            best, kept = cosine.topk(top_k, dim=1)
-            scores.append(best)
-            indices.append(candidates.gather(1, kept))
-        return torch.cat(scores), torch.cat(indices)
+        found = torch.from_numpy(self.index.search(query_embeddings.cpu().numpy(), wanted)[1])
+        return rescore(query_embeddings.cpu(), found, self.embeddings, top_k)
 
     def save(self, path: Path) -> None:
         _faiss().write_index(self.index, str(path))
@@ -63,6 +51,22 @@ class ApproximateIndex:
     @classmethod
     def load(cls, path: Path, embeddings: Tensor) -> "ApproximateIndex":
         return cls(embeddings, _faiss().read_index(str(path)))
+
+
+def rescore(
+    query_embeddings: Tensor, candidates: Tensor, embeddings: Tensor, top_k: int
+) -> tuple[Tensor, Tensor]:
+    """후보의 번호 (Q, C)를 원래 벡터로 다시 채점해 상위 ``top_k``개의 점수와 번호를 돌려줍니다. -1은 빈자리입니다."""
+    scores, indices = [], []
+    blocks = zip(query_embeddings.split(RESCORED_QUERIES), candidates.split(RESCORED_QUERIES), strict=True)
+    for queries, numbers in blocks:
+        vectors = torch.nn.functional.embedding(numbers.clamp(min=0), embeddings)  # (q, C, dim)
+        cosine = (vectors @ queries[:, :, None])[:, :, 0]
+        cosine[numbers < 0] = -torch.inf
+        best, kept = cosine.topk(top_k, dim=1)
+        scores.append(best)
+        indices.append(numbers.gather(1, kept))
+    return torch.cat(scores), torch.cat(indices)
 
 
 def _build(embeddings: Tensor):
