@@ -1,6 +1,6 @@
 """근사 색인: 후보가 수십만을 넘을 때, 조금 놓치는 대신 수십 배 빨리 찾습니다(faiss).
 
-벡터를 2,048개 안팎의 구역(IVF)으로 나누고 32바이트의 부호(4비트 PQ)로 줄여, 질의와 가까운 구역만 부호로 훑습니다.
+벡터를 √M의 네 배쯤 되는 구역(IVF)으로 나누고 차원 넷을 4비트로 줄인 부호(PQ)로 바꾸어, 질의와 가까운 구역만 부호로 훑습니다.
 거기서 고른 후보는 원래 벡터로 다시 채점하므로 돌려주는 점수는 정확한 코사인입니다. HNSW(faiss, usearch)와 견준 값은
 benchmarks/retrieval.py가 잽니다.
 """
@@ -15,10 +15,10 @@ from .checks import check_top_k
 from .errors import InputError
 
 MIN_VECTORS = 50_000  # 이보다 적으면 정확한 검색이 이미 빠릅니다
-TRAINING_VECTORS = 100_000
-VISITED = 3 / 32  # 찾아보는 구역의 비율
-OVERSAMPLING = 40  # 원하는 수의 몇 배를 골라 다시 채점하는가
-RESCORED_QUERIES = 64  # 한 번에 다시 채점하는 질의의 수
+TRAINING_PER_LIST = 40  # 구역 하나를 배우는 데 쓰는 벡터의 수
+VISITED = 1 / 16  # 찾아보는 구역의 비율
+OVERSAMPLING = 6  # 원하는 수의 몇 배를 골라 다시 채점하는가
+RESCORED_QUERIES = 16  # 한 번에 다시 채점하는 질의의 수
 
 
 class ApproximateIndex:
@@ -76,10 +76,10 @@ def _build(embeddings: Tensor):
         raise InputError(
             f"근사 색인은 벡터가 {MIN_VECTORS:,}개 이상일 때 씁니다. {n:,}개라면 그대로 검색하는 쪽이 빠르고 정확합니다."
         )
-    n_lists = 2 ** round(log2(2 * n**0.5))
-    index = faiss.index_factory(dim, f"IVF{n_lists},PQ64x4fs", faiss.METRIC_L2)
+    n_lists = 2 ** round(log2(4 * n**0.5))
+    index = faiss.index_factory(dim, f"IVF{n_lists},PQ{dim // 4}x4fs", faiss.METRIC_L2)
     faiss.extract_index_ivf(index).cp.niter = 10
-    sample = torch.randperm(n, generator=torch.Generator().manual_seed(0))[:TRAINING_VECTORS]
+    sample = torch.randperm(n, generator=torch.Generator().manual_seed(0))[: TRAINING_PER_LIST * n_lists]
     index.train(embeddings[sample.sort().values].numpy())
     index.add(embeddings.numpy())
     return index

@@ -1,6 +1,7 @@
 """검색기: 말뭉치를 한 번 인코딩해 두고 질의 여럿에 답합니다. N×M 행렬은 만들지 않습니다."""
 
 import json
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from .errors import InputError
 from .identity import check_identity, identity
 
 QUERY_BLOCK, CORPUS_BLOCK = 1_024, 16_384  # 한 번에 견주는 질의와 후보의 수
+TILE = 4_096  # 한 번에 곱하는 후보의 수. 그 점수가 프로세서의 캐시에 들어갑니다
 GROUP = 16  # 후보 16개 가운데 최댓값만 먼저 봅니다
 
 
@@ -58,13 +60,12 @@ def exact_top_k(
             "같은 인코더의 벡터를 넣어 주십시오."
         )
     check_top_k(top_k, len(corpus))
+    _check_finite(queries, "query_embeddings")
     found = [
         _top_k_of_rows(queries[rows], corpus, top_k, rescale, rows)
         for rows in _slices(len(queries), QUERY_BLOCK)
     ]
     scores, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
-    if not torch.isfinite(scores).all():
-        raise InputError("벡터에 NaN이나 무한대가 있습니다. 다시 인코딩해 주십시오.")
     return scores, indices
 
 
@@ -73,12 +74,19 @@ def _top_k_of_rows(
 ) -> tuple[Tensor, Tensor]:
     best_scores = queries.new_empty(len(queries), 0)
     best_indices = torch.empty(len(queries), 0, dtype=torch.int64, device=queries.device)
-    buffer = queries.new_empty(min(CORPUS_BLOCK, len(corpus)), len(queries))  # 블록마다 다시 씁니다
+    size = -(-min(CORPUS_BLOCK, len(corpus)) // TILE) * TILE
+    block = queries.new_empty(size, len(queries))  # 블록마다 다시 씁니다
+    group_best = queries.new_empty(size // GROUP, len(queries))
     for columns in _slices(len(corpus), CORPUS_BLOCK):
-        block = _products(corpus[columns], queries, buffer[: columns.stop - columns.start])
-        if rescale:
-            block = rescale(block, rows, columns)
-        scores, indices = _candidates(block, top_k, best_scores)
+        n_tiles = 0
+        for tile in _slices(columns.stop, TILE, columns.start):
+            here = slice(n_tiles * TILE, (n_tiles + 1) * TILE)
+            groups = slice(here.start // GROUP, here.stop // GROUP)
+            _fill_tile(corpus[tile], queries, rescale, rows, tile, block[here], group_best[groups])
+            n_tiles += 1
+        scores, indices = _candidates(
+            block[: n_tiles * TILE], group_best[: n_tiles * TILE // GROUP], top_k, best_scores
+        )
         scores = torch.cat([best_scores, scores], dim=1)
         indices = torch.cat([best_indices, indices + columns.start], dim=1)
         best_scores, kept = scores.topk(min(top_k, scores.shape[1]), dim=1)
@@ -86,33 +94,47 @@ def _top_k_of_rows(
     return best_scores, best_indices
 
 
-def _products(corpus: Tensor, queries: Tensor, out: Tensor) -> Tensor:
-    """내적 (B, Q). CPU에서는 numpy의 곱셈(OpenBLAS)이 torch의 것보다 빨랐습니다(benchmarks/retrieval.py)."""
-    if out.is_cuda:
-        return torch.mm(corpus, queries.T, out=out)
-    np.matmul(corpus.numpy(), queries.numpy().T, out=out.numpy())
-    return out
+def _fill_tile(
+    corpus: Tensor, queries: Tensor, rescale, rows: slice, columns: slice, tile: Tensor, group_best: Tensor
+) -> None:
+    """한 조각의 점수 (TILE, Q)와, 16개씩 묶은 최댓값 (TILE / 16, Q)을 채웁니다. 후보가 모자라는 끝은 -∞입니다.
+
+    조각이 프로세서의 캐시에 들어가므로 최댓값은 거의 거저입니다. CPU에서는 numpy의 곱셈(OpenBLAS)이 torch의 것보다
+    빠르고, 둘의 스레드를 섞으면 느려지므로 여기서는 numpy만 씁니다(benchmarks/retrieval.py).
+    """
+    _check_finite(corpus, "corpus_embeddings", columns.start)
+    products = tile[: len(corpus)]
+    if tile.is_cuda:
+        torch.mm(corpus, queries.T, out=products)
+    else:
+        np.matmul(corpus.numpy(), queries.numpy().T, out=products.numpy())
+    if rescale:
+        products.copy_(rescale(products, rows, columns))
+    if len(corpus) < len(tile):
+        tile[len(corpus) :] = -torch.inf
+    grouped = tile.view(GROUP, -1, tile.shape[1])  # 묶음 j는 j, j + TILE / 16, … 행
+    if tile.is_cuda:
+        torch.amax(grouped, dim=0, out=group_best)
+    else:
+        np.max(grouped.numpy(), axis=0, out=group_best.numpy())
 
 
-def _candidates(block: Tensor, top_k: int, best_scores: Tensor) -> tuple[Tensor, Tensor]:
+def _candidates(block: Tensor, group_best: Tensor, top_k: int, best_scores: Tensor) -> tuple[Tensor, Tensor]:
     """블록 (B, Q)에서 상위 ``top_k``에 들 수 있는 것만 골라, 질의마다 한 행씩 (Q, 최대 개수)로 모읍니다.
 
-    16개씩 묶어 묶음의 최댓값만 문턱과 견주고, 넘은 묶음만 들여다봅니다. 문턱은 지금까지의 k등이거나, 아직 k개가 없으면
+    묶음의 최댓값 (B / 16, Q)만 문턱과 견주고, 넘은 묶음만 들여다봅니다. 문턱은 지금까지의 k등이거나, 아직 k개가 없으면
     k번째로 좋은 묶음의 최댓값(그 이상인 것이 적어도 k개)입니다. 빈자리의 점수는 -∞입니다.
     """
-    n_groups, n_queries = len(block) // GROUP, block.shape[1]
+    n_groups, n_queries = group_best.shape
     if n_groups < top_k:
         scores, rows = block.topk(min(top_k, len(block)), dim=0)
         return scores.T, rows.T
-    rest = block[n_groups * GROUP :]  # 16으로 나누어떨어지지 않는 나머지는 그대로 후보입니다
-    rest_rows = torch.arange(n_groups * GROUP, len(block), device=block.device).expand(n_queries, -1)
-    group_best = (
-        block[: n_groups * GROUP].view(GROUP, n_groups, n_queries).amax(dim=0)
-    )  # 묶음 j는 j, j + n_groups, … 행
     full = best_scores.shape[1] == top_k
     threshold = best_scores[:, -1] if full else group_best.topk(top_k, dim=0).values[-1]  # (Q,)
     query, group = (group_best >= threshold).T.nonzero(as_tuple=True)  # 질의의 차례로 늘어선 (P,)
-    members = group + n_groups * torch.arange(GROUP, device=block.device)[:, None]  # (16, P)
+    per_tile = TILE // GROUP
+    first = group // per_tile * TILE + group % per_tile
+    members = first + per_tile * torch.arange(GROUP, device=block.device)[:, None]  # (16, P)
     scores = block.flatten().take(members * n_queries + query)
     inside, pair = (scores >= threshold[query]).T.nonzero(as_tuple=True)[::-1]
     query = query[pair]
@@ -123,7 +145,19 @@ def _candidates(block: Tensor, top_k: int, best_scores: Tensor) -> tuple[Tensor,
     padded_rows = torch.zeros(shape, dtype=torch.int64, device=block.device)
     padded_scores[query, slot] = scores[inside, pair]
     padded_rows[query, slot] = members[inside, pair]
-    return torch.cat([padded_scores, rest.T], dim=1), torch.cat([padded_rows, rest_rows], dim=1)
+    return padded_scores, padded_rows
+
+
+def _check_finite(vectors: Tensor, name: str, start: int = 0) -> None:
+    """NaN이나 무한대가 있으면 어느 행인지 알립니다. 제곱의 합부터 보므로 멀쩡한 벡터에는 거의 거저입니다."""
+    flat = vectors.flatten()
+    total = torch.dot(flat, flat).item() if vectors.is_cuda else float(np.vdot(flat.numpy(), flat.numpy()))
+    if not math.isfinite(total):
+        bad = (~torch.isfinite(vectors)).any(dim=1).nonzero()
+        if len(bad):
+            raise InputError(
+                f"{name}[{start + int(bad[0])}]에 NaN이나 무한대가 있습니다. 다시 인코딩해 주십시오."
+            )
 
 
 class Retriever:
@@ -164,9 +198,7 @@ class Retriever:
                 "(문장 수, 인코더의 차원). 같은 인코더로 같은 corpus를 인코딩했는지 확인해 주십시오."
             )
         for rows in _slices(len(self.embeddings), CORPUS_BLOCK):
-            bad = (~torch.isfinite(self.embeddings[rows])).any(dim=1).nonzero()
-            if len(bad):
-                raise InputError(f"embeddings[{rows.start + int(bad[0])}]에 NaN이나 무한대가 있습니다.")
+            _check_finite(self.embeddings[rows], "embeddings", rows.start)
         self.index: ApproximateIndex | None = None
         self.hubness = None
         if reference is not None:
@@ -307,5 +339,5 @@ def _as_matrix(embeddings: np.ndarray | Tensor, name: str) -> Tensor:
     return matrix.detach().float()
 
 
-def _slices(total: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, total)) for start in range(0, total, size)]
+def _slices(stop: int, size: int, start: int = 0) -> list[slice]:
+    return [slice(first, min(first + size, stop)) for first in range(start, stop, size)]
