@@ -28,7 +28,7 @@ from .checks import check_sentence
 from .errors import CorpusError, InputError
 from .identity import check_identity, identity
 
-CHUNK_LINES = 10_000  # 한 덩어리의 줄 수
+CHUNK_LINES = 20_000  # 한 덩어리의 줄 수. 같은 줄은 덩어리 안에서 한 번만 인코딩합니다
 HEADER_BYTES = 128
 MAX_REPORTED = 10
 
@@ -131,7 +131,7 @@ class Lines:
         return n
 
     def chunks(self, done: Progress, show_progress_bar: bool) -> Iterator[tuple[list[str], Progress]]:
-        """``done`` 다음부터 문장 10,000개씩과, 그것까지 마쳤을 때의 진행을 냅니다.
+        """``done`` 다음부터 문장 20,000개씩과, 그것까지 마쳤을 때의 진행을 냅니다.
 
         Raises:
             InputError: ``done``까지의 내용이 그때와 다를 때.
