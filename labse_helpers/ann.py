@@ -16,8 +16,8 @@ from .errors import InputError
 
 MIN_VECTORS = 50_000  # 이보다 적으면 정확한 검색이 이미 빠릅니다
 TRAINING_PER_LIST = 40  # 구역 하나를 배우는 데 쓰는 벡터의 수
-VISITED = 1 / 16  # 찾아보는 구역의 비율
-OVERSAMPLING = 6  # 원하는 수의 몇 배를 골라 다시 채점하는가
+VISITED = 3 / 64  # 찾아보는 구역의 비율
+OVERSAMPLING = 8  # 원하는 수의 몇 배를 골라 다시 채점하는가
 RESCORED_QUERIES = 16  # 한 번에 다시 채점하는 질의의 수
 
 
