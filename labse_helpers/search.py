@@ -3,7 +3,8 @@
 import json
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,12 +62,24 @@ def exact_top_k(
         )
     check_top_k(top_k, len(corpus))
     _check_finite(queries, "query_embeddings")
-    found = [
-        _top_k_of_rows(queries[rows], corpus, top_k, rescale, rows)
-        for rows in _slices(len(queries), QUERY_BLOCK)
-    ]
+    with _one_torch_thread():
+        found = [
+            _top_k_of_rows(queries[rows], corpus, top_k, rescale, rows)
+            for rows in _slices(len(queries), QUERY_BLOCK)
+        ]
     scores, indices = (torch.cat(parts) for parts in zip(*found, strict=True))
     return scores, indices
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """곱셈은 numpy의 스레드가 합니다. 그동안 torch의 스레드가 코어를 두고 다투지 않게 하나로 줄입니다."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _top_k_of_rows(

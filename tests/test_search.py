@@ -55,6 +55,14 @@ def test_rescaled_search_equals_margin_of_the_full_matrix(model, course):
     assert [[hit.score for hit in row] for row in hits] == pytest.approx(best, abs=1e-4)
 
 
+def test_torch_threads_are_given_back_even_after_an_error():
+    before = torch.get_num_threads()
+    with pytest.raises(InputError):
+        exact_top_k(unit_vectors(3, 0), np.full((5, 16), np.nan), 2)
+    exact_top_k(unit_vectors(3, 0), unit_vectors(5, 1), 2)
+    assert torch.get_num_threads() == before
+
+
 def test_no_matrix_of_all_scores_is_built(monkeypatch):
     sizes = []
     block = search_module._candidates
