@@ -17,9 +17,13 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def compare(
-    title: str, peers: dict[str, Callable[[], object]], work: int | dict[str, int], unit: str
+    title: str,
+    peers: dict[str, Callable[[], object]],
+    work: int | dict[str, int],
+    unit: str,
+    runs: int = RUNS,
 ) -> list[dict]:
-    """첫 번째 구현과 나머지를 번갈아 ``RUNS``번씩 재어 표를 출력하고 돌려줍니다.
+    """첫 번째 구현과 나머지를 번갈아 ``runs``번씩 재어 표를 출력하고 돌려줍니다.
 
     번갈아 재므로 기계가 느려지는 순간을 모두가 나누어 겪습니다. 배수는 같은 차례에 잰 속도끼리 나눈 것의 중앙값입니다.
 
@@ -28,11 +32,12 @@ def compare(
         peers: 이름에서 할 일로. 첫 번째가 이 강의의 구현입니다. 먼저 한 번씩 예열합니다.
         work: 한 번에 하는 일의 양(문장 수 …). 구현마다 다르면 이름에서 양으로 가는 사전.
         unit: 그 단위.
+        runs: 번갈아 재는 횟수. 차이가 작은 것끼리 견줄 때 늘립니다.
     """
     for run in peers.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in peers}
-    for _ in range(RUNS):
+    for _ in range(runs):
         for name, run in peers.items():
             start = time.perf_counter()
             run()
