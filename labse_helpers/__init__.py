@@ -30,6 +30,13 @@ _HOME = {
     "plot_embedding_map": "plots",
     "plot_loss_curve": "plots",
     "use_korean_font": "plots",
+    # 살아 있는 부분
+    "loss_explorer": "widgets",
+    "sentence_lab": "widgets",
+    "search_box": "widgets",
+    # 연습과 퀴즈
+    "check": "exercises",
+    "show_quiz": "quiz",
     # 환경과 오류
     "check_environment": "environment",
     "InputError": "errors",

@@ -10,6 +10,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from seaborn.utils import relative_luminance
 
 from .checks import check_same_length
 from .errors import InputError
@@ -17,6 +18,9 @@ from .errors import InputError
 FONT = "NanumGothic"
 CMAP = "cividis"  # 색각 이상이 있어도, 흑백으로 찍어도 밝기 순서가 남습니다
 PALETTE = "colorblind"
+READABLE = (
+    0.179  # 상대 휘도가 이보다 낮은 바탕에는 흰 글자, 높으면 검은 글자가 잘 보입니다(WCAG 2.1의 대비식)
+)
 MAX_ANNOTATED = 12  # 이보다 큰 행렬에는 칸마다 숫자를 적지 않습니다
 
 
@@ -76,12 +80,14 @@ def plot_similarity_matrix(
         vmax=high,
         annot=annotate,
         fmt=".2f",
-        annot_kws={"size": 13},
+        annot_kws={"size": 13 if max(matrix.shape) <= 8 else 10},
         square=True,
         linewidths=0.5 if annotate else 0,
         xticklabels=max(1, n_columns // 8) if column_labels is None else list(column_labels),
         yticklabels=max(1, n_rows // 8) if row_labels is None else list(row_labels),
     )
+    for text, color in zip(ax.texts, ax.collections[0].get_facecolors(), strict=False):
+        text.set_color("white" if relative_luminance(color) < READABLE else "black")
     ax.tick_params(axis="x", rotation=90 if column_labels is not None else 0)
     ax.tick_params(axis="y", rotation=0)
     ax.set_title(title)

@@ -4,6 +4,7 @@
 """
 
 import re
+import sys
 from pathlib import Path
 
 import nbformat
@@ -11,6 +12,9 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from build_zip import for_student  # noqa: E402
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FORBIDDEN_TAGS = {"nbval-skip", "raises-exception"}
 MAX_IGNORED = 4  # 한 장에서 출력을 비교하지 않는 칸(시간을 재는 칸)의 최대 개수
@@ -73,7 +77,7 @@ def test_frame_of_a_chapter(path):
         "이 장을 마치면",
         "미리 알아야 할 것",
         "걸리는 시간",
-        "## 연습",
+        "### 연습",
         "## 다섯 줄 요약",
         "## 참고 문헌",
     ):
@@ -84,12 +88,13 @@ def test_frame_of_a_chapter(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_runs_through_with_labse(path, tiny_labse_cache, monkeypatch):
-    """``LABSE_MODEL=labse``로, LaBSE와 모듈 사슬이 같은 작은 모델로 끝까지 실행합니다. 출력은 비교하지 않습니다."""
+def test_student_form_runs_through_with_labse(path, tiny_labse_cache, monkeypatch):
+    """학생용(풀이와 출력이 없는) 노트북을 ``LABSE_MODEL=labse``로, LaBSE와 모듈 사슬이 같은 작은 모델로 끝까지 실행합니다."""
     monkeypatch.setenv("LABSE_MODEL", "labse")
     monkeypatch.setenv("HF_HUB_CACHE", str(tiny_labse_cache))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    notebook = read(path)
+    notebook = for_student(read(path))
+    assert not any(cell.get("outputs") for cell in notebook.cells)
     client = NotebookClient(
         notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
     )

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from seaborn.utils import relative_luminance  # noqa: E402
 
 from labse_helpers import (  # noqa: E402
     InputError,
@@ -55,6 +56,13 @@ def test_similarity_matrix_small_is_annotated():
     assert [t.get_text() for t in ax.get_yticklabels()] == ["가나다", "라마바"]
     assert [t.get_text() for t in ax.get_xticklabels()] == ["one", "two"]
     assert [t.get_text() for t in ax.texts] == ["1.00", "0.00", "0.00", "1.00"]
+
+
+def test_numbers_on_the_heatmap_are_readable():
+    ax = plot_similarity_matrix(np.linspace(0, 1, 100).reshape(10, 10))
+    for text, color in zip(ax.texts, ax.collections[0].get_facecolors(), strict=True):
+        light, dark = sorted((relative_luminance(text.get_color()), relative_luminance(color)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5  # WCAG 2.1 AA
 
 
 def test_similarity_matrix_large_is_not_annotated():

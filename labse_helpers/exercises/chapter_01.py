@@ -1,0 +1,273 @@
+"""01장의 채점: 읽는 횟수, [CLS]에서 문장 벡터까지, 빈자리를 뺀 평균 풀링, 어휘표의 크기, 이웃한 두 토큰 읽기."""
+
+import torch
+
+from .grading import as_array, call_on_arrays, close, compare, exercise, expect
+
+N_KOREAN, N_ENGLISH = 300, 500  # 1.1
+
+
+@exercise(
+    "1.1",
+    praise="쌍의 수는 두 수의 곱으로, 문장의 수는 합으로 늘어납니다. 문장이 많아질수록 둘의 차이가 벌어집니다.",
+)
+def grade_passes(answer):
+    answer = as_array(answer)
+    expect(answer.shape == (2,), "수 두 개를 (교차 인코더의 횟수, 이중 인코더의 횟수) 차례로 넣으십시오.")
+    pairs, total = N_KOREAN * N_ENGLISH, N_KOREAN + N_ENGLISH
+    expect(
+        not close(answer, (total, pairs)),
+        "두 수의 차례를 보십시오. 앞이 교차 인코더, 뒤가 이중 인코더입니다.",
+    )
+    cross = {
+        "한국어끼리, 영어끼리도 견주었습니다. 견줄 것은 한국어와 영어의 쌍뿐입니다.": [
+            total**2,
+            total * (total - 1) / 2,
+        ],
+        "한쪽의 수만 제곱했습니다. 두 언어의 문장 수가 서로 다릅니다.": [N_KOREAN**2, N_ENGLISH**2],
+        "교차 인코더는 한 번에 두 문장을 함께 읽으므로, 쌍 하나에 한 번입니다.": 2 * pairs,
+        "교차 인코더의 횟수가 문장의 수와 같을 수는 없습니다. 한 번에 읽는 것이 무엇입니까?": total,
+    }
+    compare(
+        answer[0], pairs, cross, "교차 인코더의 횟수가 다릅니다. 한국어 하나가 만나는 영어는 몇 개입니까?"
+    )
+    dual = {
+        "교차 인코더의 횟수는 맞았습니다. 이중 인코더도 쌍마다 읽습니까?": pairs,
+        "교차 인코더의 횟수는 맞았습니다. 이중 인코더는 두 언어의 문장을 모두 한 번씩 읽어야 합니다.": [
+            N_KOREAN,
+            N_ENGLISH,
+        ],
+        "교차 인코더의 횟수는 맞았습니다. 본문의 2N은 두 쪽의 수가 같을 때의 식입니다.": [
+            2 * N_KOREAN,
+            2 * N_ENGLISH,
+            2 * total,
+        ],
+    }
+    compare(
+        answer[1],
+        total,
+        dual,
+        "교차 인코더의 횟수는 맞았습니다. 이중 인코더는 문장마다 한 번만 읽으니, 문장이 모두 몇 개인지 세십시오.",
+    )
+
+
+@exercise(
+    "1.2",
+    praise="[CLS]를 고르고, Dense와 tanh를 지나, 행마다 길이를 1로 맞추었습니다. LaBSE의 마지막 세 층이 이것입니다.",
+)
+def grade_sentence_vectors(function):
+    generator = torch.Generator().manual_seed(7)
+    hidden = torch.randn(3, 5, 4, generator=generator)  # (N, L, dim)
+    weight = torch.randn(4, 4, generator=generator)  # (dim, dim), 대칭이 아님
+    bias = torch.randn(4, generator=generator)
+
+    def unit(x, axis=-1):
+        return x / x.norm(dim=axis, keepdim=True)
+
+    def finish(pooled):
+        return unit(torch.tanh(pooled @ weight.T + bias))
+
+    cls = hidden[:, 0]
+    dense = cls @ weight.T + bias
+    broken = "모양이 맞지 않는 계산이 있습니다. 단계마다 모양을 출력해 (N, L, dim) → (N, dim)인지 보십시오."
+    answer = as_array(call_on_arrays(function, hidden, weight, bias, broken=broken))
+    expect(
+        answer.shape != (3, 5, 4),
+        "토큰마다의 벡터가 그대로 남아 있습니다. 문장마다 벡터 하나여야 하니 어느 토큰을 쓰는지 보십시오.",
+    )
+    expect(
+        answer.shape != (5, 4),
+        "첫 문장의 토큰을 모두 골랐습니다. 첫째 축은 문장, 둘째 축이 토큰입니다.",
+    )
+    expect(
+        answer.shape == (3, 4),
+        f"(N, dim) = (3, 4)를 기다렸는데 모양이 {answer.shape}입니다. 어느 축을 골랐는지 보십시오.",
+    )
+    mistakes = {
+        "평균 풀링을 했습니다. LaBSE는 맨 앞의 토큰 하나만 씁니다.": finish(hidden.mean(dim=1)),
+        "마지막 토큰을 썼습니다. [CLS]는 문장의 어느 쪽에 있습니까?": finish(hidden[:, -1]),
+        "최댓값 풀링을 했습니다. LaBSE는 맨 앞의 토큰 하나만 씁니다.": finish(hidden.max(dim=1).values),
+        "Dense를 빠뜨렸습니다. [CLS]의 벡터에 가중치를 곱하고 편향을 더해야 합니다.": [
+            cls,
+            unit(cls),
+            torch.tanh(cls),
+            unit(torch.tanh(cls)),
+        ],
+        "가중치의 행과 열이 바뀌었습니다. PyTorch의 Linear는 (나가는 차원, 들어오는 차원)으로 적어 둡니다.": [
+            unit(torch.tanh(cls @ weight + bias)),
+            torch.tanh(cls @ weight + bias),
+        ],
+        "편향(bias)을 더하지 않았습니다.": [unit(torch.tanh(cls @ weight.T)), torch.tanh(cls @ weight.T)],
+        "tanh를 빠뜨렸습니다. Dense와 정규화 사이에 들어갑니다.": [dense, unit(dense)],
+        "tanh를 길이를 맞춘 뒤에 씌웠습니다. 그러면 길이가 다시 1이 아니게 됩니다.": [
+            torch.tanh(unit(dense)),
+            unit(torch.tanh(unit(dense))),
+        ],
+        "마지막 정규화가 빠졌습니다. 돌려준 벡터의 길이를 재어 보십시오.": torch.tanh(dense),
+        "길이를 열마다 구했습니다. 문장 하나는 한 행입니다.": unit(torch.tanh(dense), 0),
+        "전체의 길이 하나로 나누었습니다. 길이는 문장마다 따로 구해야 합니다.": torch.tanh(dense)
+        / torch.tanh(dense).norm(),
+    }
+    otherwise = "모양은 맞지만 값이 다릅니다. 3절의 `by_hand`와 한 단계씩 견주어 보십시오."
+    compare(answer, finish(cls), mistakes, otherwise)
+
+
+@exercise(
+    "1.3",
+    praise="길이를 맞추려고 넣은 빈자리는 문장이 아니므로, 더할 때도 나눌 때도 세지 않았습니다.",
+)
+def grade_mean_pooling(function):
+    generator = torch.Generator().manual_seed(11)
+    hidden = torch.randn(3, 5, 4, generator=generator)  # (N, L, dim), 빈자리에도 0이 아닌 값이 있음
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]])  # (N, L)
+    m = mask[:, :, None].float()
+    broken = "모양이 맞지 않는 계산이 있습니다. hidden은 (N, L, dim), mask는 (N, L)이니 mask에 축이 하나 더 있어야 합니다."
+    answer = as_array(call_on_arrays(function, hidden, mask, broken=broken))
+    expect(answer.shape != (3, 5, 4), "토큰 축이 그대로 남아 있습니다. 토큰을 따라 모아야 합니다.")
+    expect(
+        answer.shape != (5, 4),
+        "문장을 따라 평균했습니다. 문장은 서로 섞이지 않아야 합니다. 토큰은 둘째 축입니다.",
+    )
+    expect(
+        answer.shape != (3, 5), "차원을 따라 평균했습니다. 토큰은 둘째 축이고, 차원은 그대로 남아야 합니다."
+    )
+    expect(
+        answer.shape == (3, 4),
+        f"(N, dim) = (3, 4)를 기다렸는데 모양이 {answer.shape}입니다. 어느 축을 모았는지 보십시오.",
+    )
+    summed = (hidden * m).sum(dim=1)
+    right = summed / m.sum(dim=1)
+    mistakes = {
+        "빈자리까지 평균에 들어갔습니다. mask를 아직 쓰지 않았습니다.": hidden.mean(dim=1),
+        "더할 때는 빈자리를 뺐지만 나눌 때는 함께 세었습니다. 문장마다 토큰이 몇 개인지로 나누십시오.": (
+            hidden * m
+        ).mean(dim=1),
+        "나눌 때는 빈자리를 뺐지만 더할 때 함께 더했습니다. 빈자리의 벡터도 0이 아닙니다.": hidden.sum(dim=1)
+        / m.sum(dim=1),
+        "더하기만 했습니다. 평균이 되려면 무엇으로 나누어야 합니까?": summed,
+        "모든 문장의 토큰 수로 나누었습니다. 문장마다 제 토큰 수로 나누십시오.": summed / m.sum(),
+        "거꾸로 빈자리만 평균했습니다. mask의 1이 진짜 토큰입니다.": [
+            (hidden * (1 - m)).sum(dim=1) / (1 - m).sum(dim=1).clamp(min=1),
+        ],
+        "최댓값을 골랐습니다. 평균 풀링은 더해서 나눕니다.": [
+            hidden.max(dim=1).values,
+            hidden.masked_fill(m == 0, -torch.inf).max(dim=1).values,
+        ],
+        "[CLS]만 썼습니다. 이번에는 모든 토큰을 평균하는 인코더입니다.": hidden[:, 0],
+        "길이까지 1로 맞추었습니다. 이 연습은 평균에서 멈춥니다.": right / right.norm(dim=1, keepdim=True),
+    }
+    otherwise = "모양은 맞지만 값이 다릅니다. 토큰이 둘뿐인 문장 하나를 골라 손으로 평균해 견주어 보십시오."
+    compare(answer, right, mistakes, otherwise)
+
+
+FULL_VOCABULARY, SMALL_VOCABULARY, DIM, TOTAL = 501_153, 32_000, 768, 470_926_848  # 1.4: 4절의 LaBSE
+
+
+@exercise(
+    "1.4",
+    praise="어휘를 한국어만으로 줄이면 매개변수가 넷에 하나도 남지 않습니다. 109개 언어의 값은 거의 다 어휘표에 있습니다.",
+)
+def grade_small_vocabulary(answer):
+    answer = as_array(answer)
+    expect(answer.shape == (2,), "수 두 개를 (매개변수의 수, 어휘 임베딩의 비율) 차례로 넣으십시오.")
+    table = SMALL_VOCABULARY * DIM
+    others = TOTAL - FULL_VOCABULARY * DIM
+    total = others + table
+    expect(not close(answer[1], total, 1), "두 수의 차례를 보십시오. 앞이 매개변수의 수, 뒤가 비율입니다.")
+    sizes = {
+        "처음의 매개변수 수 그대로입니다. 어휘가 줄었으니 표도 작아집니다.": TOTAL,
+        "줄어든 표의 크기만 구했습니다. 트랜스포머와 나머지도 더하십시오.": table,
+        "어휘 임베딩을 통째로 뺐습니다. 작아진 표는 남습니다.": others,
+        "줄어든 어휘의 수만 뺐습니다. 토큰 하나에 수가 몇 개 딸려 있습니까?": TOTAL
+        - (FULL_VOCABULARY - SMALL_VOCABULARY),
+        "처음의 전체에서 작은 표를 뺐습니다. 빼야 할 것은 없어진 토큰의 몫입니다.": TOTAL - table,
+        "처음의 전체에 작은 표를 더했습니다. 큰 표는 없어졌습니다.": TOTAL + table,
+        "백만 단위로 적었습니다. 매개변수의 수를 그대로 넣으십시오.": [total / 1e6, round(total / 1e6)],
+    }
+    if not close(answer[0], total, 1):
+        compare(
+            answer[0],
+            total,
+            sizes,
+            "매개변수의 수가 다릅니다. 4절의 `counts`에서 바뀌는 부분은 하나뿐입니다.",
+        )
+    shares = {
+        "매개변수의 수는 맞았습니다. 비율은 처음의 전체가 아니라 새 전체로 나누십시오.": table / TOTAL,
+        "매개변수의 수는 맞았습니다. 백분율이 아니라 0과 1 사이의 비율로 적으십시오.": [
+            100 * table / total,
+            round(100 * table / total),
+        ],
+        "매개변수의 수는 맞았습니다. 어휘 임베딩이 아니라 나머지의 비율을 구했습니다.": others / total,
+        "매개변수의 수는 맞았습니다. 처음 LaBSE에서의 비율입니다. 새 표와 새 전체로 다시 구하십시오.": FULL_VOCABULARY
+        * DIM
+        / TOTAL,
+        "매개변수의 수는 맞았습니다. 전체가 얼마나 남았는지가 아니라 어휘 임베딩의 몫을 묻습니다.": [
+            total / TOTAL,
+            1 - total / TOTAL,
+        ],
+        "매개변수의 수는 맞았습니다. 나머지에 대한 비가 아니라 전체에 대한 비율입니다.": table / others,
+    }
+    for hint, values in shares.items():
+        for value in values if isinstance(values, list) else [values]:
+            expect(not close(answer[1], value, 2e-3 * max(1, value)), hint)
+    expect(
+        close(answer[1], table / total, 5e-3),
+        "매개변수의 수는 맞았습니다. 비율은 (어휘 임베딩) ÷ (전체)입니다.",
+    )
+
+
+@exercise(
+    "1.5",
+    praise="이웃한 두 토큰을 함께 읽으니 어순이 바뀌면 벡터도 바뀝니다. 그러나 두 칸보다 멀리 있는 순서는 여전히 보지 못합니다.",
+)
+def grade_bigrams(function):
+    generator = torch.Generator().manual_seed(5)
+    kernel = torch.randn(6, 4, generator=generator)  # (2 * dim, out)
+    broken = (
+        "모양이 맞지 않는 계산이 있습니다. 이웃한 두 벡터를 이어 붙이면 (L - 1, 2 * dim)이 되는지 보십시오."
+    )
+    for length in (5, 2):
+        x = torch.randn(length, 3, generator=generator)  # (L, dim)
+        pairs = torch.cat([x[:-1], x[1:]], dim=1)
+        wrapped = torch.cat([x, x.roll(-1, dims=0)], dim=1)
+        swapped = torch.cat([x[1:], x[:-1]], dim=1)
+        answer = as_array(call_on_arrays(function, x, kernel, broken=broken))
+        expect(
+            answer.shape != (length - 1, 4) or length == 2,
+            "자리마다의 값이 그대로 남아 있습니다. 문장의 벡터 하나가 되도록 자리를 따라 평균하십시오.",
+        )
+        expect(
+            answer.shape == (4,),
+            f"(out,) = (4,)를 기다렸는데 모양이 {answer.shape}입니다. 문장 하나에 벡터 하나여야 합니다.",
+        )
+        separate = torch.cat([x[0::2][: length // 2], x[1::2][: length // 2]], dim=1)  # 겹치지 않게 둘씩
+        mistakes = {
+            "tanh를 빠뜨렸습니다. 그러면 평균이 양 끝의 토큰 말고는 순서를 보지 못합니다.": (
+                pairs @ kernel
+            ).mean(dim=0),
+            "평균을 낸 다음에 tanh를 씌웠습니다. 자리마다 씌운 뒤에 평균하십시오.": torch.tanh(
+                (pairs @ kernel).mean(dim=0)
+            ),
+            "평균이 아니라 합입니다. 문장이 길수록 벡터가 길어집니다.": torch.tanh(pairs @ kernel).sum(dim=0),
+            "마지막 토큰과 첫 토큰은 이웃이 아닙니다. 토큰이 L개면 이웃한 쌍은 몇 개입니까?": torch.tanh(
+                wrapped @ kernel
+            ).mean(dim=0),
+            "두 토큰을 이어 붙인 차례가 거꾸로입니다. 왼쪽 토큰이 먼저입니다.": torch.tanh(
+                swapped @ kernel
+            ).mean(dim=0),
+            "둘씩 끊어 읽어서 짝이 되지 못한 이웃이 있습니다. 한 칸씩 밀면서 모든 이웃을 읽으십시오.": torch.tanh(
+                separate @ kernel
+            ).mean(dim=0),
+            "L로 나누었습니다. 이웃한 쌍의 수로 나누어야 평균입니다.": torch.tanh(pairs @ kernel).sum(dim=0)
+            / length,
+            "최댓값을 골랐습니다. 이 연습에서는 자리를 따라 평균합니다.": torch.tanh(pairs @ kernel)
+            .max(dim=0)
+            .values,
+        }
+        right = torch.tanh(pairs @ kernel).mean(dim=0)
+        if length == 2:  # 이웃이 한 쌍뿐이라 끊어 읽어도, 합해도 같습니다
+            mistakes = {hint: value for hint, value in mistakes.items() if not close(value, right)}
+        otherwise = (
+            "모양은 맞지만 값이 다릅니다. 토큰이 둘뿐인 문장(이웃 한 쌍)으로 한 단계씩 견주어 보십시오."
+        )
+        compare(answer, right, mistakes, otherwise)

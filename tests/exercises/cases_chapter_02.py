@@ -1,0 +1,225 @@
+"""02장 연습의 옳은 답과 흔한 오답."""
+
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from labse_helpers import load_model
+
+# 2.2 두 방향의 손실
+
+
+def loss(x, y, scale):
+    logits = scale * F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
+    labels = torch.arange(len(x))
+    return F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)
+
+
+def loss_by_log_softmax(x, y, scale):
+    logits = scale * F.cosine_similarity(x[:, None], y[None], dim=2)
+    chosen = [F.log_softmax(logits, dim=dim).diagonal().mean() for dim in (0, 1)]
+    return -sum(chosen)
+
+
+def loss_by_loops(x, y, scale):
+    x, y = (np.asarray(v) / np.linalg.norm(v, axis=1, keepdims=True) for v in (x, y))
+    total = 0.0
+    for a, b in ((x, y), (y, x)):
+        for i in range(len(a)):
+            scores = np.exp(scale * a[i] @ b.T)
+            total -= np.log(scores[i] / scores.sum()) / len(a)
+    return total
+
+
+def half(x, y, scale, transposed=False, labels=None, **options):
+    logits = scale * F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
+    labels = torch.arange(len(x)) if labels is None else labels
+    return F.cross_entropy(logits.T if transposed else logits, labels, **options)
+
+
+def shifted(x, y, scale):
+    labels = (torch.arange(len(x)) + 1) % len(x)
+    return half(x, y, scale, labels=labels) + half(x, y, scale, True, labels)
+
+
+def whole(x, y, scale):
+    logits = scale * F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
+    return -F.log_softmax(logits.flatten(), dim=0).view(len(x), len(x)).diagonal().mean()
+
+
+def mean_probability(x, y, scale):
+    logits = scale * F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
+    return logits.softmax(0).diagonal().mean() + logits.softmax(1).diagonal().mean()
+
+
+def unnormalised(x, y, scale):
+    logits, labels = scale * x @ y.T, torch.arange(len(x))
+    return F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)
+
+
+# 2.3 가산 마진
+
+
+def with_margin(cosine, margin):
+    return cosine - margin * torch.eye(len(cosine))
+
+
+def with_margin_by_index(cosine, margin):
+    for i in range(len(cosine)):
+        cosine[i, i] -= margin
+    return cosine
+
+
+# 2.4 거짓 네거티브
+
+KO = [
+    "지붕 위에서 고양이가 운다.",
+    "표는 세 장 남았습니다.",
+    "우체국은 다리 건너에 있어요.",
+    "어제 산 수박이 하나도 안 달아.",
+    "아이는 그림책을 거꾸로 들고 읽었다.",
+]
+EN = [
+    "A cat is crying on the roof.",
+    "There are three tickets left.",
+    "The post office is across the bridge.",
+    "The watermelon I bought yesterday isn't sweet at all.",
+    "The child read the picture book upside down.",
+]
+
+
+class Muse:
+    """처음 쓸 때에야 불러오는 mUSE."""
+
+    @staticmethod
+    @cache
+    def model():
+        return load_model("muse", device="cpu")
+
+    def encode(self, sentences):
+        return self.model().encode(sentences)
+
+
+# 2.5 거짓 네거티브 가리기
+
+
+def masked(logits, same):
+    false_negative = same & ~torch.eye(len(same), dtype=torch.bool)
+    return logits.masked_fill(false_negative, -torch.inf)
+
+
+def masked_by_where(logits, same):
+    same = same.clone().fill_diagonal_(False)
+    return torch.where(same, -1e9, logits)
+
+
+def masked_by_loops(logits, same):
+    rows = logits.tolist()
+    for i, row in enumerate(rows):
+        for j in range(len(row)):
+            if i != j and same[i][j]:
+                row[j] = float("-inf")
+    return rows
+
+
+def off_diagonal(same):
+    return same & ~torch.eye(len(same), dtype=torch.bool)
+
+
+RIGHT = {
+    "2.1": [(4032, 8.32), [64 * 63, 2 * np.log(64)], torch.tensor([4032.0, 8.3178])],
+    "2.2": [loss, loss_by_log_softmax, loss_by_loops],
+    "2.3": [with_margin, with_margin_by_index, lambda c, m: c - torch.diag(torch.full((len(c),), m))],
+    "2.4": [
+        ("고양이 한 마리가 지붕에서 울고 있어요.", "There's a cat crying up on the roof."),
+        ["남은 표가 세 장이에요.", "Three tickets remain."],
+    ],
+    "2.5": [masked, masked_by_where, masked_by_loops],
+}
+
+WRONG = {
+    "2.1": [
+        (8.3178, 4032),
+        (4096, 8.32),
+        (63, 8.32),
+        (8064, 8.32),
+        (2016, 8.32),
+        (5, 8.32),
+        (4032, 4.159),
+        (4032, 12),
+        (4032, 2 * np.log(63)),
+        (4032, 1 / 64),
+        (4032, -8.3178),
+        (4032, np.log(64) ** 2),
+        (4032, 7),
+        4032,
+    ],
+    "2.2": [
+        unnormalised,
+        half,
+        lambda x, y, s: half(x, y, s, True),
+        lambda x, y, s: 2 * half(x, y, s),
+        lambda x, y, s: loss(x, y, s) / 2,
+        lambda x, y, s: loss(x, y, 1.0),
+        lambda x, y, s: loss(x, y, 1 / s),
+        shifted,
+        lambda x, y, s: loss(x, y, s) * len(x),
+        lambda x, y, s: -loss(x, y, s),
+        whole,
+        mean_probability,
+        lambda x, y, s: unnormalised(F.normalize(x, dim=0), F.normalize(y, dim=0), s),
+        lambda x, y, s: half(x, y, s, reduction="none"),
+        lambda x, y, s: s * F.normalize(x, dim=1) @ F.normalize(y, dim=1).T,
+        lambda x, y, s: F.normalize(x, dim=1),
+        lambda x, y, s: F.cross_entropy(x @ y.T, torch.arange(len(x) + 1)),
+        lambda x, y, s: loss(x, y, s) + 0.1,
+        3.0,
+    ],
+    "2.3": [
+        lambda c, m: c,
+        lambda c, m: c + m * torch.eye(len(c)),
+        lambda c, m: c - m,
+        lambda c, m: c - m * (1 - torch.eye(len(c))),
+        lambda c, m: c + m * (1 - torch.eye(len(c))),
+        lambda c, m: c * (1 - m * torch.eye(len(c))),
+        lambda c, m: c - m * torch.diag(torch.ones(len(c) - 1), 1),
+        lambda c, m: c - m * torch.eye(len(c)).flip(1),
+        lambda c, m: c - m * torch.eye(len(c))[0],
+        lambda c, m: (c - m) * torch.eye(len(c)),
+        lambda c, m: with_margin(c, m).T,
+        lambda c, m: c.diagonal() - m,
+        lambda c, m: c[:2],
+        lambda c, m: c - m * torch.eye(3),
+        lambda c, m: c - 2 * m * torch.eye(len(c)),
+    ],
+    "2.4": [
+        "고양이",
+        ("", "A cat is crying."),
+        ("A cat is up there.", "지붕에 고양이가 있다."),
+        ("A cat is up there.", "A cat is on the roof."),
+        ("지붕에 고양이가 있다.", "지붕에 고양이가 있다."),
+        ("지붕 위에서 고양이가 운다.", "There's a cat crying up on the roof."),
+        ("고양이 한 마리가 지붕에서 울고 있어요.", "The bank closes at four on weekdays."),
+        ("은행은 평일 네 시에 닫습니다.", "The bank closes at four on weekdays."),
+    ],
+    "2.5": [
+        lambda logits, same: logits,
+        lambda logits, same: logits.masked_fill(same, -torch.inf),
+        lambda logits, same: logits.masked_fill(off_diagonal(same), 0),
+        lambda logits, same: logits.masked_fill(off_diagonal(same), torch.inf),
+        lambda logits, same: logits.masked_fill(~same, -torch.inf),
+        lambda logits, same: logits.masked_fill(off_diagonal(same | same.T), -torch.inf),
+        lambda logits, same: logits.masked_fill(off_diagonal(same.T), -torch.inf),
+        lambda logits, same: logits - 5 * off_diagonal(same),
+        lambda logits, same: logits.masked_fill(torch.ones_like(same).triu(1), -torch.inf),
+        lambda logits, same: (2 * logits).masked_fill(off_diagonal(same), -torch.inf),
+        lambda logits, same: logits + off_diagonal(same) * -torch.inf,
+        lambda logits, same: logits[~off_diagonal(same)],
+        lambda logits, same: logits @ same,
+        "가림",
+    ],
+}
+
+GIVEN = {"2.1": {}, "2.2": {}, "2.3": {}, "2.4": {"ko": KO, "en": EN, "model": Muse()}, "2.5": {}}
