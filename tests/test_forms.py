@@ -1,0 +1,86 @@
+"""다른 모습들: 학생용에는 풀이와 출력이 없고, 강사용에는 펼쳐져 있으며, 슬라이드의 장면이 갖추어져 있는가."""
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+import build_zip  # noqa: E402
+import forms  # noqa: E402
+
+SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    """만든 두 묶음: 이름에서 {파일: 내용}으로."""
+    opened = {}
+    folder = tmp_path_factory.mktemp("build")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build_zip, "BUILD", folder)
+        patch.setattr(build_zip, "ROOT", ROOT)
+        patch.setattr(build_zip, "print", lambda *a: None, raising=False)
+        for audience in ("student", "instructor"):
+            target = build_zip.build(audience)
+            with zipfile.ZipFile(target) as archive:
+                opened[audience] = {name: archive.read(name) for name in archive.namelist()}
+    return opened
+
+
+def notebooks_in(files):
+    return {name: json.loads(data) for name, data in files.items() if name.endswith(".ipynb")}
+
+
+def test_student_form_has_no_solution_and_no_output(archives):
+    files = archives["student"]
+    assert {
+        "labse-course/Makefile",
+        "labse-course/README.md",
+        "labse-course/labse_helpers/muse.py",
+    } <= files.keys()
+    assert not any("instructor" in name or "/tests/" in name for name in files)
+    for name, notebook in notebooks_in(files).items():
+        for cell in notebook["cells"]:
+            assert "solution" not in cell["metadata"].get("tags", []), name
+            if cell["cell_type"] == "code":
+                assert cell["outputs"] == []
+                assert cell["execution_count"] is None
+
+
+def test_instructor_form_shows_solutions(archives):
+    files = archives["instructor"]
+    assert "labse-course/docs/instructor.md" in files
+    solutions = [
+        cell
+        for notebook in notebooks_in(files).values()
+        for cell in notebook["cells"]
+        if "solution" in cell["metadata"].get("tags", [])
+    ]
+    assert len(solutions) >= 20
+    assert not any(cell["metadata"]["jupyter"]["source_hidden"] for cell in solutions)
+    assert all(cell["outputs"] for cell in solutions)
+
+
+@pytest.mark.parametrize("path", forms.NOTEBOOKS, ids=lambda path: path.stem)
+def test_slideshow_metadata_makes_scenes(path):
+    cells = forms.read(path).cells
+    kinds = [cell.metadata.get("slideshow", {}).get("slide_type", "-") for cell in cells]
+    assert set(kinds) <= SLIDE_TYPES
+    assert kinds[0] == "slide"
+    for cell, kind in zip(cells, kinds, strict=True):
+        if cell.cell_type == "markdown":
+            assert not cell.source.startswith("## ") or kind in ("slide", "skip")
+            assert "\n## " not in cell.source, "제목은 칸의 맨 앞에 둡니다. 그래야 장면이 나뉩니다"
+        elif forms.has_tag(cell, "solution"):
+            assert kind == "skip"
+
+
+def test_every_output_picture_gets_an_alternative_text():
+    for path in forms.NOTEBOOKS:
+        for cell, heading in forms.with_headings(forms.only_stills(forms.read(path))):
+            if any("image/png" in output.get("data", {}) for output in cell.get("outputs", [])):
+                assert len(forms.alt_text(cell, heading)) > len("그림: ")
