@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: lab test notebooks images labse lint clean
+.PHONY: lab test notebooks images labse lint clean slides site student instructor e2e
 
 lab: .venv/installed
 	$(BIN)/jupyter lab --config .jupyter/jupyter_lab_config.py $(LAB_ARGS)
@@ -18,6 +18,19 @@ notebooks: .venv/installed
 
 images: .venv/installed
 	$(BIN)/python images/draw.py
+
+slides: .venv/installed-site
+	$(BIN)/python tools/build_slides.py
+
+site: .venv/installed-site
+	$(BIN)/python tools/build_site.py
+
+student instructor: .venv/installed
+	$(BIN)/python tools/build_zip.py $@
+
+# 진짜 JupyterLab과 크로미움에서 강의, 슬라이드, 사이트를 눌러 봅니다. 찍은 화면은 build/e2e에 남습니다.
+e2e: slides site
+	$(BIN)/python -m pytest tests/e2e
 
 labse: .venv/installed
 	$(BIN)/python -c "from labse_helpers import load_model, print_setup; print_setup(load_model('labse'))"
@@ -34,4 +47,8 @@ clean:
 	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f'Python 3.11–3.13이 필요한데 {v[0]}.{v[1]}입니다. 예: make $(MAKECMDGOALS) PYTHON=python3.12')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+.venv/installed-site: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[site,e2e]"
 	touch $@
