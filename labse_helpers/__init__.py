@@ -22,6 +22,11 @@ _HOME = {
     "margin_scores": "retrieval",
     "precision_at_1": "retrieval",
     "mean_reciprocal_rank": "retrieval",
+    # 번역 캐기
+    "mine_bitext": "mining",
+    "load_mining_task": "mining_task",
+    "precision_recall": "mining_task",
+    "f1_at": "mining_task",
     # 손실
     "in_batch_negatives_loss": "losses",
     # 그림

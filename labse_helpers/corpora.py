@@ -176,17 +176,17 @@ def load_corpus(name: str | Path = "course") -> Corpus:
 def load_challenge() -> list[ChallengeItem]:
     """도전 문항(한 곳만 다른 문장쌍)을 불러옵니다. CC BY 4.0."""
     return [
-        ChallengeItem(same_meaning=row.pop("relation") == "same", **row) for row in _own_rows("challenge.tsv")
+        ChallengeItem(same_meaning=row.pop("relation") == "same", **row) for row in own_rows("challenge.tsv")
     ]
 
 
-def _own_rows(filename: str) -> list[dict[str, str]]:
+def own_rows(filename: str) -> list[dict[str, str]]:
     lines = (DATA / filename).read_text(encoding="utf-8").splitlines()
     return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def _read_own(filename: str, name: str) -> Corpus:
-    rows = _own_rows(filename)
+    rows = own_rows(filename)
     languages = [column for column in rows[0] if column not in ("id", "topic", "register")]
     return Corpus(
         name=name,
@@ -255,7 +255,7 @@ def _load_tatoeba() -> Corpus:
 
 def _read_user_file(path: Path) -> Corpus:
     """사용자의 TSV·CSV를 읽습니다. 잘못된 줄이 하나라도 있으면 아무것도 돌려주지 않습니다."""
-    text = unicodedata.normalize("NFC", _decode(path))
+    text = unicodedata.normalize("NFC", read_text(path))
     if path.suffix.lower() == ".csv":
         reader = csv.reader(text.splitlines(keepends=True), strict=True)
     else:
@@ -312,7 +312,7 @@ def _read_user_file(path: Path) -> Corpus:
     return _from_pairs(path.stem, pairs)
 
 
-def _decode(path: Path) -> str:
+def read_text(path: Path) -> str:
     """파일을 글로 풉니다. BOM이 있으면 그 인코딩, 없으면 UTF-8, 그다음 CP949를 시도합니다."""
     try:
         raw = path.read_bytes()
