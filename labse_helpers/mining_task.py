@@ -1,6 +1,7 @@
 """번역 캐기의 과제와 채점: 정답을 아는 두 더미, 정밀도·재현율·F1."""
 
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,11 +48,9 @@ def load_mining_task(part: str = "test") -> MiningTask:
     decoys = {row["id"]: row for row in own_rows("mining_near_misses.tsv")}
     source: dict[str, tuple[str, str]] = {}  # 문장 → (쌍의 이름, 갈래)
     target: dict[str, tuple[str, str]] = {}
-    for corpus in (load_corpus("course").test, load_corpus("jupyterlab").test):
-        for pair in _half(corpus, part):
+    for corpus in (load_corpus("course"), load_corpus("jupyterlab")):
+        for pair in _half(corpus, part).test:
             ko, en = " ".join(pair.ko.split()), " ".join(pair.en.split())  # 화면 문구의 줄바꿈은 빈칸으로
-            if ko in source or en in target:
-                continue  # 화면 문구에는 번역이 둘인 것이 있습니다
             # 미끼가 노리는 쌍은 그대로 두고, 나머지는 여덟 가운데 하나만 짝을 남깁니다
             share = 0 if pair.id in decoys else _draw(pair.id, 8)
             kind = LONELY if share else PAIRED
@@ -76,7 +75,16 @@ def load_mining_task(part: str = "test") -> MiningTask:
 
 
 def _half(corpus: Corpus, part: str) -> Corpus:
-    return corpus.select([i for i, pair in enumerate(corpus) if _draw(pair.ko, 2) == (part == "test")])
+    """``part``에 드는 쌍. 화면 문구에는 번역이 둘인 것이 있어, 대소문자만 다른 것까지 합쳐 하나뿐인 쌍만 씁니다."""
+    seen = Counter(sentence.casefold() for pair in corpus for sentence in (pair.ko, pair.en))
+    return corpus.select(
+        [
+            i
+            for i, pair in enumerate(corpus)
+            if seen[pair.ko.casefold()] == seen[pair.en.casefold()] == 1
+            and _draw(pair.ko, 2) == (part == "test")
+        ]
+    )
 
 
 def _draw(text: str, n: int) -> int:

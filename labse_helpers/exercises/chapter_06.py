@@ -145,7 +145,7 @@ def grade_threshold(function):
         expect(answer > 1.3, "너무 낮췄습니다. 거기서는 틀린 쌍이 더 들어와 F1이 내려갑니다.")
 
 
-@exercise("6.5", praise="벡터가 놓치는 숫자를 글자로 되찾았습니다. 점수와 규칙은 함께 쓸 때 강합니다.")
+@exercise("6.5", praise="규칙은 벡터가 못 보는 것을 봅니다. 다만 도움이 되는지는 재어 보아야 압니다.")
 def grade_numbers(function):
     cases = [
         ("701호 앞에 두었습니다.", "I left it outside 701.", True, "숫자가 같은 쌍을 내쳤습니다."),
