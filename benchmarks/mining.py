@@ -1,7 +1,7 @@
 """번역 캐기의 속도와 성적을 같은 벡터, 같은 실행에서 견줍니다: ``python -m benchmarks.mining``
 
-두 더미는 100,000문장씩입니다. 강의 말뭉치와 화면 문구의 번역쌍(정답) 사이에, 설치된 패키지의 설명글에서 모은 서로 다른 문장을
-외톨이로 채웠습니다. 견주는 상대는 사람들이 지금 쓰는 두 길을 faiss로 옮긴 것입니다.
+두 더미는 100,000문장씩입니다. 강의 말뭉치와 화면 문구의 번역쌍(정답)에 짝이 없는 문장을 더했습니다. 영어 쪽은 설치된 패키지의
+설명글에서 모은 서로 다른 문장이고, 한국어 쪽은 그만한 글이 기계에 없어 말뭉치의 두 문장을 이은 것입니다. 견주는 상대는 사람들이 지금 쓰는 두 길을 faiss로 옮긴 것입니다.
 
 - LASER의 길: ``IndexFlatIP``로 두 방향의 이웃을 빠짐없이 찾고, ratio와 max로 캡니다(LASER 저장소의 tasks/bucc).
 - sentence-transformers의 예제의 길: IVF 색인(구역 32,768개, 3곳만 찾아봄)에서 이웃을 찾습니다
@@ -34,12 +34,24 @@ def piles(n: int) -> tuple[Tensor, Tensor, int]:
     model = load_model("muse")
     pairs = [pair for name in ("course", "jupyterlab") for pair in load_corpus(name)]
     pairs = list({pair.ko: pair for pair in {pair.en: pair for pair in pairs}.values()}.values())
-    lonely = torch.as_tensor(mined_vectors(2 * n))
-    sides = []
-    for side, fill in (("ko", lonely[0::2]), ("en", lonely[1::2])):
-        vectors = model.encode([getattr(pair, side) for pair in pairs], convert_to_tensor=True).cpu()
-        sides.append(torch.cat([vectors, fill[: n - len(pairs)]]).contiguous())
-    return *sides, len(pairs)
+    lonely_ko = joined([pair.ko for pair in pairs], n - len(pairs))
+    source = model.encode(
+        [pair.ko for pair in pairs] + lonely_ko, convert_to_tensor=True, show_progress_bar=True
+    )
+    target = model.encode([pair.en for pair in pairs], convert_to_tensor=True)
+    lonely_en = torch.as_tensor(mined_vectors(n))[: n - len(pairs)]
+    return source.cpu().contiguous(), torch.cat([target.cpu(), lonely_en]).contiguous(), len(pairs)
+
+
+def joined(sentences: list[str], n: int) -> list[str]:
+    """서로 다른 두 문장을 이은 것 n개. 어느 것도 영어 더미에 짝이 없습니다."""
+    rng = np.random.default_rng(0)
+    found: dict[str, None] = {}
+    while len(found) < n:
+        first, second = rng.integers(len(sentences), size=2)
+        if first != second:
+            found[f"{sentences[first]} {sentences[second]}"] = None
+    return list(found)
 
 
 def laser(source: Tensor, target: Tensor) -> list[tuple[float, int, int]]:
