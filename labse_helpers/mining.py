@@ -12,14 +12,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .ann import ApproximateIndex
+from .both_ways import SHOWN_FROM, exact_top_k_both_ways
 from .checks import check_sentences, check_top_k
 from .errors import InputError
-from .search import exact_top_k
 
 SCORINGS = ("ratio", "distance", "absolute")
 DIRECTIONS = ("forward", "backward", "intersection", "max")
 QUERY_CHUNK = 4_096  # 진행 막대가 한 번에 나아가는 질의의 수
-MANY = 20_000  # 이보다 많으면 몇 초가 걸리므로 진행 막대를 보입니다
 SMALLEST_MEAN = 1e-6  # 이웃의 평균이 0이거나 음수여도 비율의 부호가 뒤집히지 않게 합니다
 
 
@@ -65,7 +64,9 @@ def mine_bitext(
     if embeddings is None:
         vectors = [
             model.encode(
-                [pile[i] for i in first], convert_to_tensor=True, show_progress_bar=len(first) > MANY // 4
+                [pile[i] for i in first],
+                convert_to_tensor=True,
+                show_progress_bar=len(first) > SHOWN_FROM // 4,
             )
             for pile, first in zip(piles, kept, strict=True)
         ]
@@ -100,8 +101,11 @@ def mine_vectors(
         if value not in known:
             raise InputError(f"{name}은 {', '.join(known)} 가운데 하나여야 하는데 {value!r}이(가) 왔습니다.")
     check_top_k(k, min(len(source), len(target)), "k")
-    forward_cosine, forward = _neighbours(source, target, k, approximate, "원문의 이웃")  # (N, k)
-    backward_cosine, backward = _neighbours(target, source, k, approximate, "번역의 이웃")  # (M, k)
+    if approximate:
+        forward_cosine, forward = _approximate_neighbours(source, target, k, "원문의 이웃")
+        backward_cosine, backward = _approximate_neighbours(target, source, k, "번역의 이웃")
+    else:
+        (forward_cosine, forward), (backward_cosine, backward) = exact_top_k_both_ways(source, target, k)
     source_mean, target_mean = forward_cosine.mean(dim=1), backward_cosine.mean(dim=1)
 
     def best(cosine: Tensor, neighbours: Tensor, own_mean: Tensor, other_mean: Tensor):
@@ -133,15 +137,13 @@ def mine_vectors(
     return scores, rows, columns
 
 
-def _neighbours(
-    queries: Tensor, corpus: Tensor, k: int, approximate: bool, name: str
-) -> tuple[Tensor, Tensor]:
+def _approximate_neighbours(queries: Tensor, corpus: Tensor, k: int, name: str) -> tuple[Tensor, Tensor]:
     """질의마다 가장 가까운 k개의 코사인 (Q, k)과 번호 (Q, k)."""
-    find = ApproximateIndex(corpus.cpu()).top_k if approximate else lambda q, k: exact_top_k(q, corpus, k)
+    index = ApproximateIndex(corpus.cpu())
     found = []
-    with tqdm(total=len(queries), desc=name, unit="문장", disable=len(queries) < MANY) as bar:
+    with tqdm(total=len(queries), desc=name, unit="문장") as bar:
         for start in range(0, len(queries), QUERY_CHUNK):
-            found.append(find(queries[start : start + QUERY_CHUNK], k))
+            found.append(index.top_k(queries[start : start + QUERY_CHUNK], k))
             bar.update(len(found[-1][0]))
     cosine, indices = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
     return cosine, indices

@@ -5,7 +5,16 @@ import pandas as pd
 import pytest
 import torch
 
-from labse_helpers import InputError, f1_at, load_corpus, load_mining_task, mine_bitext, precision_recall
+from labse_helpers import (
+    InputError,
+    exact_top_k,
+    f1_at,
+    load_corpus,
+    load_mining_task,
+    mine_bitext,
+    precision_recall,
+)
+from labse_helpers.both_ways import exact_top_k_both_ways
 from labse_helpers.mining import DIRECTIONS, SCORINGS, mine_vectors
 
 
@@ -55,12 +64,15 @@ def test_max_never_uses_a_sentence_twice_and_intersection_is_mutual():
     assert set(zip(*mine_vectors(x, y)[1:], strict=True)) == set(zip(swapped[2], swapped[1], strict=True))
 
 
-def test_chunks_do_not_change_the_result(monkeypatch):
-    x, y = vectors(50, 3), vectors(70, 4)
-    whole = mine_vectors(x, y)
-    monkeypatch.setattr("labse_helpers.mining.QUERY_CHUNK", 7)
-    for a, b in zip(whole, mine_vectors(x, y), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5)
+@pytest.mark.parametrize(("n", "m", "k"), [(700, 900, 4), (512, 300, 300), (257, 40, 3), (1, 50, 1)])
+def test_both_ways_equals_two_searches(monkeypatch, n, m, k):
+    monkeypatch.setattr("labse_helpers.both_ways.QUERY_BLOCK", 256)  # 여러 블록과, 16으로 나뉘지 않는 끝
+    x, y = vectors(n, 3), vectors(m, 4)
+    k = min(n, m, k)
+    for (scores, indices), (a, b) in zip(exact_top_k_both_ways(x, y, k), ((x, y), (y, x)), strict=True):
+        np.testing.assert_allclose(scores, exact_top_k(a, b, k)[0], atol=1e-6)
+        np.testing.assert_allclose((a @ b.T).gather(1, indices), scores, atol=1e-6)
+        assert all(len(set(row)) == k for row in indices.tolist())
 
 
 def test_unrelated_neighbours_do_not_flip_the_ratio():
