@@ -27,8 +27,9 @@ _HOME = {
     "load_mining_task": "mining_task",
     "precision_recall": "mining_task",
     "f1_at": "mining_task",
-    # 손실
+    # 손실과 미세 조정
     "in_batch_negatives_loss": "losses",
+    "fine_tune": "training",
     # 그림
     "plot_similarity_matrix": "plots",
     "plot_score_distributions": "plots",
