@@ -60,8 +60,8 @@ def label(ax: Axes, x: float, y: float, text: str, size: int = 13, color: str = 
 
 
 def course_map() -> None:
-    """여섯 장의 지도."""
-    ax = canvas(13.2, 2.9)
+    """일곱 장의 지도."""
+    ax = canvas(15.3, 2.9)
     chapters = [
         ("01 구조", "문장이 벡터가\n되는 길", BLUE),
         ("02 학습", "배치 안의 남을\n오답으로", BLUE),
@@ -69,6 +69,7 @@ def course_map() -> None:
         ("04 유사도", "여러 언어의\n가까움과 함정", GREEN),
         ("05 검색", "더미에서\n번역 찾기", ORANGE),
         ("06 캐기", "짝이 없는 더미에서\n번역쌍만 골라내기", ORANGE),
+        ("07 미세 조정", "우리 문장으로\n더 가르치기", GRAY),
     ]
     for i, (title, text, color) in enumerate(chapters):
         x = 0.25 + i * 2.14

@@ -20,6 +20,8 @@ _HOME = {
     "encode_file": "files",
     "return_most_similar": "retrieval",
     "margin_scores": "retrieval",
+    "ranks": "retrieval",
+    "estimate": "retrieval",
     "precision_at_1": "retrieval",
     "mean_reciprocal_rank": "retrieval",
     # 번역 캐기

@@ -102,8 +102,8 @@ def train(
     ] = 5e-4,
     scale: Annotated[float, typer.Option(help="코사인에 곱하는 수.")] = 20.0,
     margin: Annotated[float, typer.Option(help="정답의 코사인에서 빼는 마진.")] = 0.3,
-    alpha: Annotated[float, typer.Option(help="원래 가중치와 섞는 비율. 1이면 섞지 않습니다.")] = 0.7,
-    seed: Annotated[int, typer.Option(help="배치의 차례와 드롭아웃의 씨앗.")] = 0,
+    alpha: Annotated[float, typer.Option(help="원래 가중치와 섞는 비율. 1이면 섞지 않습니다.")] = 0.5,
+    seed: Annotated[int, typer.Option(help="배치의 차례와 드롭아웃의 시드.")] = 0,
     save_every: Annotated[int, typer.Option(help="몇 걸음마다 체크포인트를 남길지.")] = 50,
     model: Model = None,
 ) -> None:

@@ -1,5 +1,6 @@
 """검색과 그 채점: 가장 비슷한 문장 찾기, 마진 점수, P@1과 MRR."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ N_RESAMPLES = 2_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """평균과 부트스트랩 95 % 신뢰구간. 모두 0에서 1 사이입니다."""
+    """평균과 부트스트랩 95 % 신뢰구간."""
 
     value: float
     low: float
@@ -134,22 +135,43 @@ def _both_directions(scores, grade) -> BothDirections:
         raise InputError(
             f"scores의 모양이 {tuple(matrix.shape)}입니다. i번째 행의 정답이 i번째 열인 정사각 행렬이어야 합니다."
         )
-    return BothDirections(_estimate(grade(_ranks(matrix))), _estimate(grade(_ranks(matrix.T))))
+    return BothDirections(estimate(grade(ranks(matrix))), estimate(grade(ranks(matrix.T))))
 
 
-def _ranks(matrix: Tensor) -> np.ndarray:
-    """각 행에서 대각선의 등수 (N,). 동점은 뒤로 칩니다."""
-    return (matrix >= matrix.diagonal()[:, None]).sum(dim=1).numpy()
+def ranks(scores: np.ndarray | Tensor, gold: Sequence[int] | None = None) -> np.ndarray:
+    """질의마다 정답의 등수를 구합니다. 정답과 점수가 같은 오답은 정답보다 앞으로 칩니다.
+
+    Args:
+        scores: 점수 (Q, M). 행이 질의, 열이 후보입니다.
+        gold: 질의마다 정답인 열의 번호 Q개. 없으면 i번째 행의 정답은 i번째 열입니다(Q ≤ M).
+
+    Returns:
+        등수 (Q,) int64. 1이 1등입니다.
+
+    Raises:
+        InputError: 2차원이 아니거나, NaN이 있거나, ``gold``의 개수나 번호가 맞지 않을 때.
+    """
+    matrix = _check_scores(scores)
+    n_queries, n_candidates = matrix.shape
+    columns = torch.arange(n_queries) if gold is None else torch.as_tensor(gold)
+    if columns.shape != (n_queries,) or not ((columns >= 0) & (columns < n_candidates)).all():
+        raise InputError(
+            f"정답의 번호는 질의마다 하나씩 {n_queries}개이고 0부터 {n_candidates - 1} 사이여야 합니다."
+        )
+    return (matrix >= matrix.gather(1, columns[:, None])).sum(dim=1).numpy()
 
 
-def _estimate(values: np.ndarray) -> Estimate:
-    """질의 N개의 성적을 다시 뽑아(seed 0, 2,000번) 평균의 95 % 신뢰구간을 구합니다."""
+def estimate(values: np.ndarray) -> Estimate:
+    """질의 N개의 성적 (N,)을 다시 뽑아(seed 0, 2,000번) 평균의 부트스트랩 95 % 신뢰구간을 구합니다. 값이 하나면 폭을 알 수 없어 [0, 1]입니다.
+
+    같은 질의의 성적 둘을 뺀 것을 넣으면 차이의 신뢰구간이 됩니다(짝지은 부트스트랩).
+    """
     if len(values) == 1:
         return Estimate(float(values[0]), 0.0, 1.0)  # 하나로는 폭을 알 수 없습니다
     interval = bootstrap(
         (values,), np.mean, n_resamples=N_RESAMPLES, method="percentile", rng=0, batch=200
     ).confidence_interval
-    return Estimate(float(values.mean()), float(interval.low), float(interval.high))
+    return Estimate(float(np.mean(values)), float(interval.low), float(interval.high))
 
 
 def _check_scores(scores: np.ndarray | Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """미세 조정: 번역쌍의 배치 내 네거티브로 인코더를 더 가르치고, 원래 가중치와 섞습니다.
 
 강제 종료되어도 체크포인트에서 이으면 한 번에 한 것과 같은 가중치가 됩니다(같은 기계의 CPU, 같은 스레드 수). 배치의 차례와 드롭아웃의
-난수가 씨앗과 걸음의 번호만으로 정해지기 때문입니다.
+난수가 시드와 걸음의 번호만으로 정해지기 때문입니다.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def fine_tune(
     learning_rate: float = 5e-4,
     scale: float = 20.0,
     margin: float = 0.3,
-    alpha: float = 0.7,
+    alpha: float = 0.5,
     seed: int = 0,
     checkpoint: str | Path | None = None,
     save_every: int = 50,
@@ -61,7 +61,7 @@ def fine_tune(
         learning_rate: 가장 높을 때의 학습률. 기본값은 mUSE에 알맞습니다. LaBSE나 e5 같은 Transformer에는 2e-5쯤을 쓰십시오.
         scale, margin: 손실의 온도의 역수와 마진.
         alpha: 섞는 비율. 1이면 섞지 않고, 0이면 원래 그대로입니다.
-        seed: 배치의 차례와 드롭아웃의 씨앗.
+        seed: 배치의 차례와 드롭아웃의 시드.
         checkpoint: 체크포인트를 둘 폴더. 멈추었다면 같은 인자로 다시 불러 잇습니다. 끝까지 간 체크포인트도 남겨 둡니다.
         save_every: 몇 걸음마다 체크포인트를 남길지.
         show_progress_bar: 걸음, 손실, 남은 시간을 보일지.

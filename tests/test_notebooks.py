@@ -32,7 +32,7 @@ def code_cells(notebook):
 def test_the_course_is_complete():
     names = [path.stem for path in NOTEBOOKS]
     assert names == ["00_index", "01_architecture", "02_in_batch_negatives", "03_embedding", "04_similarity",
-                     "05_retrieval", "06_bitext_mining"]  # fmt: skip
+                     "05_retrieval", "06_bitext_mining", "07_fine_tuning"]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

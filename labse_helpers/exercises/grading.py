@@ -10,7 +10,7 @@ from importlib import import_module
 import numpy as np
 import torch
 
-CHAPTERS = ("chapter_01", "chapter_02", "chapter_03", "chapter_04", "chapter_05", "chapter_06")
+CHAPTERS = ("chapter_01", "chapter_02", "chapter_03", "chapter_04", "chapter_05", "chapter_06", "chapter_07")
 MARKS = {"right": "✓", "wrong": "✗", "unanswered": "…"}
 
 _GRADERS: dict[str, tuple[Callable, str]] = {}
