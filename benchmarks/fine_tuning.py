@@ -1,12 +1,13 @@
 """화면 문구로 mUSE를 미세 조정하는 조리법을 견줍니다: ``python -m benchmarks.fine_tuning``
 
-학습용 1,761쌍을 다시 나누어, 가르치는 1,339쌍과 고르는 데 쓰는(dev) 422쌍으로 씁니다. 평가용 454쌍은 고른 조리법에 한 번만 씁니다.
+학습용 1,761쌍을 다시 나누어, 가르치는 1,339쌍과 고르는 데 쓰는(dev) 422쌍으로 씁니다. 한국어가 겹치는 것은 질의에서 뺍니다. 평가용 454쌍은 고른 조리법에 한 번만 씁니다.
 배운 갈래의 P@1은 dev의 질의로 화면 문구 2,215개 전체에서 찾은 것이고, 배우지 않은 갈래의 P@1은 강의 말뭉치의 학습용 808쌍에서 잰 것입니다.
 """
 
 import copy
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable
 
 import torch
@@ -25,7 +26,9 @@ TOO_CLOSE = 0.95  # 정답의 코사인의 이 비율보다 가까우면 번역�
 def split(corpus: Corpus) -> tuple[Corpus, list[int]]:
     """가르치는 부분과, 고르는 데 쓰는 쌍의 (전체에서의) 번호."""
     kind = [zlib.crc32(f"{pair.ko}\t{pair.en}".encode()) % 5 for pair in corpus]
-    return corpus.select([i for i, k in enumerate(kind) if k > 1]), [i for i, k in enumerate(kind) if k == 1]
+    times = Counter(corpus.ko)
+    dev = [i for i, pair in enumerate(corpus) if kind[i] == 1 and times[pair.ko] == 1]
+    return corpus.select([i for i, k in enumerate(kind) if k > 1]), dev
 
 
 def only(*names: str) -> Callable:
@@ -151,7 +154,7 @@ def main() -> None:
                 "seconds": seconds,
             }
         )
-    print("배운 갈래 영→한 / 한→영   그 가운데서만   배우지 않은 갈래   초")
+    print("배운 갈래 영한 / 한영   그 가운데서만   배우지 않은 갈래   초")
     for row in results:
         values = [
             "/".join(f"{100 * x:.1f}" for x in row[key])

