@@ -19,6 +19,14 @@ def korean_font_is_loaded(page) -> bool:
     )
 
 
+def text_without_korean_font(page) -> list[str]:
+    """함께 넣은 글꼴을 쓰지 않는 글과 코드. 시스템에 한글 글꼴이 없으면 네모로 나옵니다."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('p, li, td, pre, code')]
+          .filter((e) => !getComputedStyle(e).fontFamily.includes('Nanum')).map((e) => e.outerHTML.slice(0, 80))"""
+    )
+
+
 def test_there_is_something_to_look_at():
     assert len(SLIDES) == len(list((ROOT / "notebooks").glob("*.ipynb"))), "`make slides`를 먼저 실행하십시오"
     assert len(PAGES) > len(SLIDES), "`make site`를 먼저 실행하십시오"
@@ -52,6 +60,7 @@ def test_every_slide_fits_and_stays_offline(deck, offline_page):
     assert page.locator("aside.notes").count() >= 2
     assert page.evaluate("getComputedStyle(document.querySelector('.reveal')).wordBreak") == "keep-all"
     assert korean_font_is_loaded(page)
+    assert text_without_korean_font(page) == []
     assert not watch.errors
     assert not watch.outside
 
@@ -71,6 +80,7 @@ def test_every_page_of_the_site(path, size, offline_page):
     )
     assert "�" not in page.inner_text("body")
     assert korean_font_is_loaded(page)
+    assert text_without_korean_font(page) == []
     page.screenshot(path=SHOTS / f"site-{path.stem}-{size[0]}.png")
     assert not watch.errors
     assert not watch.outside
