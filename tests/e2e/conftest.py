@@ -40,7 +40,7 @@ def lab(tmp_path_factory):
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     command = [
-        sys.executable, "-m", "jupyter", "lab", "--allow-root", "--no-browser", "--config", ".jupyter/jupyter_lab_config.py",
+        sys.executable, "-m", "jupyter", "lab", "--no-browser", "--config", ".jupyter/jupyter_lab_config.py",
         f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}", "--LabApp.expose_app_in_browser=True",
     ]  # fmt: skip
     log = (SHOTS.parent / "e2e-lab.log").open("w", encoding="utf-8")
