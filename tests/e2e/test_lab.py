@@ -8,7 +8,7 @@ from shared import ROOT, SHOTS, TOKEN
 
 NAMES = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 CHAPTERS = [name for name in NAMES if name != "00_index"]
-RUN_ALL_SECONDS = 180  # 멈춘 것을 알아보는 값입니다. 07장이 90초쯤 걸립니다
+RUN_ALL_SECONDS = 120
 KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
 MODEL = "window.jupyterapp.shell.currentWidget.content.model.sharedModel"
 
