@@ -169,7 +169,7 @@ def main() -> None:
             "print(int(re.search(r'VmHWM:\\s+(\\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 1024)"
         ),
         "load_seconds": in_new_process(
-            "import time, labse_helpers.models as models; t = time.perf_counter(); models.load_model('muse'); "
+            "import time, labse_helpers.encoders.load as models; t = time.perf_counter(); models.load_model('muse'); "
             "print(time.perf_counter() - t)"
         ),
         "import_seconds": in_new_process(

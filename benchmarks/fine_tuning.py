@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from labse_helpers import fine_tune, in_batch_negatives_loss, load_corpus, load_model, precision_at_1, ranks
 from labse_helpers.corpora import Corpus
-from labse_helpers.training import batches_of, embed
+from labse_helpers.training.fine_tune import batches_of, embed
 
 from .harness import save
 

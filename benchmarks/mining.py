@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from labse_helpers import load_corpus, load_model
-from labse_helpers.mining import mine_vectors
+from labse_helpers.search.mining import mine_vectors
 
 from .harness import compare, save
 from .mined import mined_vectors

@@ -18,7 +18,7 @@ from torch import Tensor
 from usearch.index import Index
 
 from labse_helpers import Retriever, exact_top_k, load_model
-from labse_helpers.ann import ApproximateIndex, rescore
+from labse_helpers.search.approximate import ApproximateIndex, rescore
 
 from .harness import compare, save
 from .mined import mined_vectors

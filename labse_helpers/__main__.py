@@ -35,7 +35,7 @@ def mine(
     model: Model = None,
 ) -> None:
     """두 더미에서 번역인 듯한 쌍을 찾아 점수가 높은 차례로 TSV에 적습니다."""
-    from .mining import mine_bitext
+    from .search.mining import mine_bitext
 
     if output.exists():
         raise InputError(f"{output}이(가) 이미 있습니다. 지우거나 다른 이름을 -o에 주십시오.")
@@ -68,7 +68,7 @@ def search(
     model: Model = None,
 ) -> None:
     """파일에서 질의와 뜻이 가까운 줄을 찾아, 점수와 줄 번호와 함께 보입니다."""
-    from .search import Retriever
+    from .search.retriever import Retriever
 
     sentences, lines = read_sentences(corpus)
     wanted = min(5, len(sentences)) if top_k is None else top_k
@@ -84,7 +84,7 @@ def encode(
     model: Model = None,
 ) -> None:
     """파일의 줄마다 벡터 하나를 만듭니다. 파일이 메모리보다 커도 됩니다."""
-    from .files import encode_file
+    from .storage.encode_file import encode_file
 
     number = int(column) if column is not None and column.isdecimal() else column
     vectors = encode_file(path, out, _load(model), column=number)
@@ -109,8 +109,8 @@ def train(
 ) -> None:
     """번역쌍의 80 %로 가르치고, 가르치지 않은 20 %에서 앞뒤의 P@1을 잽니다. 가르친 인코더는 OUT/model에 둡니다."""
     from .corpora import load_corpus
-    from .retrieval import precision_at_1
-    from .training import CHECKPOINT, fine_tune
+    from .evaluation import precision_at_1
+    from .training.fine_tune import CHECKPOINT, fine_tune
 
     finished = out / "model"
     if finished.exists():
@@ -172,7 +172,7 @@ def read_sentences(path: Path) -> tuple[list[str], list[int]]:
 
 
 def _load(name: str | None):
-    from .models import load_model
+    from .encoders.load import load_model
 
     return load_model(name) if name else load_model()
 

@@ -7,13 +7,14 @@ import json
 import re
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import CorpusError
+from .errors import CorpusError, InputError
 
 DATA = files("labse_helpers") / "data"
 COLUMN_NAMES = {  # 사용자 파일의 머리줄에서 알아듣는 이름
@@ -226,7 +227,7 @@ def _load_tatoeba() -> Corpus:
     """허브의 데이터 묶음에서 Tatoeba 한국어–영어 평가쌍을 받습니다."""
     from huggingface_hub import snapshot_download
 
-    from .hub import require_hub
+    from .encoders.hub import require_hub
 
     try:
         require_hub()
@@ -347,3 +348,84 @@ def _report(path: Path, problems: dict[int, str]) -> str:
     if more:
         listed.append(f"  … 그 밖에 {more}줄")
     return "\n".join([f"{path}: 잘못된 줄이 {len(problems)}개 있어 읽지 않았습니다.", *listed])
+
+
+PAIRED, LONELY = "짝", "짝 없음"
+
+
+@dataclass(frozen=True)
+class MiningTask:
+    """두 문장 더미와 그 사이의 번역쌍.
+
+    Attributes:
+        source: 한국어 문장 N개.
+        target: 영어 문장 M개.
+        gold: 번역쌍 ``(source의 자리, target의 자리)``의 집합. 어느 더미에서나 짝이 있는 문장은 절반이 안 됩니다.
+        source_kind, target_kind: 문장마다 ``"짝"``, ``"짝 없음"``, 또는 미끼 문장이면 무엇을 바꾼 것인지(``"숫자"``, ``"부정"`` …).
+    """
+
+    source: list[str]
+    target: list[str]
+    gold: frozenset[tuple[int, int]]
+    source_kind: list[str]
+    target_kind: list[str]
+
+
+def load_mining_task(part: str = "test") -> MiningTask:
+    """``"course"``와 ``"jupyterlab"``의 평가용 부분과, 그것을 한 곳씩 비틀어 쓴 미끼 문장으로 만든 과제를 불러옵니다.
+
+    미끼가 흉내 낸 쌍은 두 더미에 모두 들어 있고, 나머지 쌍은 대부분 한쪽만 들어 있습니다.
+
+    Args:
+        part: ``"dev"``(기준값을 고를 때) 또는 ``"test"``(그 기준값을 채점할 때). 겹치는 문장은 없습니다.
+
+    Raises:
+        InputError: 모르는 ``part``일 때.
+    """
+    if part not in ("dev", "test"):
+        raise InputError(f"part는 'dev'나 'test'여야 하는데 {part!r}이(가) 왔습니다.")
+    decoys = {row["id"]: row for row in own_rows("mining_near_misses.tsv")}
+    source: dict[str, tuple[str, str]] = {}  # 문장 → (쌍의 이름, 갈래)
+    target: dict[str, tuple[str, str]] = {}
+    for corpus in (load_corpus("course"), load_corpus("jupyterlab")):
+        for pair in _half(corpus, part).test:
+            ko, en = " ".join(pair.ko.split()), " ".join(pair.en.split())  # 화면 문구의 줄바꿈은 빈칸으로
+            # 미끼가 노리는 쌍은 그대로 두고, 나머지는 여덟 가운데 하나만 짝을 남깁니다
+            share = 0 if pair.id in decoys else _draw(pair.id, 8)
+            kind = LONELY if share else PAIRED
+            if share % 2 == 0:
+                source[ko] = pair.id, kind
+            if share % 2 == 1 or share == 0:
+                target[en] = pair.id, kind
+            if pair.id in decoys:
+                row = decoys[pair.id]
+                pile = source if row["language"] == "ko" else target
+                pile[row["sentence"]] = f"{pair.id}-decoy", row["kind"]
+    piles = [sorted(pile.items(), key=lambda item: _draw(item[0], 2**32)) for pile in (source, target)]
+    place = {name: j for j, (_, (name, kind)) in enumerate(piles[1]) if kind == PAIRED}
+    gold = {
+        (i, place[name]) for i, (_, (name, kind)) in enumerate(piles[0]) if kind == PAIRED and name in place
+    }
+    sentences, kinds = (
+        [[item[0] for item in pile] for pile in piles],
+        [[item[1][1] for item in pile] for pile in piles],
+    )
+    return MiningTask(*sentences, frozenset(gold), *kinds)
+
+
+def _half(corpus: Corpus, part: str) -> Corpus:
+    """``part``에 드는 쌍. 화면 문구에는 번역이 둘인 것이 있어, 대소문자만 다른 것까지 합쳐 하나뿐인 쌍만 씁니다."""
+    seen = Counter(sentence.casefold() for pair in corpus for sentence in (pair.ko, pair.en))
+    return corpus.select(
+        [
+            i
+            for i, pair in enumerate(corpus)
+            if seen[pair.ko.casefold()] == seen[pair.en.casefold()] == 1
+            and _draw(pair.ko, 2) == (part == "test")
+        ]
+    )
+
+
+def _draw(text: str, n: int) -> int:
+    """글에서만 정해지는 0 이상 n 미만의 수. 다른 문장이 늘거나 줄어도 그대로입니다."""
+    return zlib.crc32(text[::-1].encode()) % n

@@ -30,7 +30,7 @@ def process(*arguments: object, folder) -> subprocess.CompletedProcess:
 def run(tmp_path, monkeypatch, capsys, model):
     """같은 프로세스에서, 이미 불러온 인코더로 돌립니다. (종료 부호, 표준 출력, 오류 출력)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("labse_helpers.models.load_model", lambda name: model)
+    monkeypatch.setattr("labse_helpers.encoders.load.load_model", lambda name: model)
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["labse_helpers", *map(str, arguments), "--model", "muse"])

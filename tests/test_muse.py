@@ -12,8 +12,14 @@ from muse_reference import MuseReference
 from sentence_transformers import SentenceTransformer
 
 from labse_helpers import InputError, ModelUnavailableError, load_corpus, load_model
-from labse_helpers import muse as muse_module
-from labse_helpers.muse import RESOURCES, MuseEncoder, sentence_windows, split_by_tokens, verified_resources
+from labse_helpers.encoders import muse as muse_module
+from labse_helpers.encoders.muse import (
+    RESOURCES,
+    MuseEncoder,
+    sentence_windows,
+    split_by_tokens,
+    verified_resources,
+)
 
 
 @pytest.fixture(scope="module")

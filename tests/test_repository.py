@@ -102,7 +102,7 @@ def test_environment_check(capsys):
 
 
 def test_environment_check_says_what_to_do(monkeypatch, capsys):
-    from labse_helpers import environment
+    from labse_helpers.teaching import environment
 
     monkeypatch.setattr(environment, "PACKAGES", ("no-such-package",))
     assert check_environment() is False

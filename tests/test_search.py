@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from labse_helpers import InputError, Retriever, exact_top_k, load_model, margin_scores
-from labse_helpers import ann as ann_module
-from labse_helpers import search as search_module
-from labse_helpers.ann import ApproximateIndex
+from labse_helpers.search import approximate as ann_module
+from labse_helpers.search import exact as search_module
+from labse_helpers.search.approximate import ApproximateIndex
 
 
 def unit_vectors(n, seed, dim=16):

@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformerTrainer, SentenceTransforme
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
 from labse_helpers import InputError, fine_tune, load_corpus, load_model
-from labse_helpers.training import CHECKPOINT, batches_of
+from labse_helpers.training.fine_tune import CHECKPOINT, batches_of
 
 PAIRS = load_corpus("jupyterlab").train[:96]
 SETTINGS = {"epochs": 2, "batch_size": 16, "show_progress_bar": False}
@@ -114,7 +114,7 @@ def test_labse_learns_saves_and_resumes_with_dropout(labse, tmp_path, monkeypatc
 
     stopped = labse()
     before = weights(stopped)
-    from labse_helpers import training
+    from labse_helpers.training import fine_tune as training
 
     step = training._Run.step
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from labse_helpers import InputError, Retriever, loss_explorer, search_box, sentence_lab
-from labse_helpers import widgets as module
+from labse_helpers.teaching import widgets as module
 
 
 @pytest.fixture()

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from labse_helpers import fine_tune, load_corpus, load_model
-from labse_helpers.joint import LEARNED
+from labse_helpers.encoders.muse_plus import LEARNED
 
 OUT = Path(__file__).resolve().parents[1] / "labse_helpers" / "data" / LEARNED
 LONGEST = 160  # 글자. 이보다 긴 몇 쌍은 빼서 배치의 빈칸을 줄입니다

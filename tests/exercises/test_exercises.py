@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from labse_helpers import check
-from labse_helpers.exercises.grading import CHAPTERS, judge, numbers
+from labse_helpers.teaching.exercises.grading import CHAPTERS, judge, numbers
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("0[1-9]_*.ipynb"))
 CASES = {chapter: import_module(f"cases_{chapter}") for chapter in CHAPTERS}

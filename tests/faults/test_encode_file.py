@@ -17,7 +17,7 @@ import pytest
 from fake_encoder import FakeEncoder
 
 from labse_helpers import CorpusError, InputError, encode_file
-from labse_helpers import files as files_module
+from labse_helpers.storage import encode_file as files_module
 
 N = 500
 
@@ -245,7 +245,7 @@ def test_real_run_killed_and_resumed(model, course, tmp_path):
     path = tmp_path / "ko.txt"
     path.write_text("\n".join(course.ko) + "\n", encoding="utf-8")
     code = (
-        "import labse_helpers.files as f; f.CHUNK_LINES = 100; from labse_helpers import load_model; "
+        "import labse_helpers.storage.encode_file as f; f.CHUNK_LINES = 100; from labse_helpers import load_model; "
         f"f.encode_file({str(path)!r}, {str(tmp_path / 'out')!r}, load_model('muse', 'cpu'), show_progress_bar=False)"
     )
     child = subprocess.Popen([sys.executable, "-c", code])

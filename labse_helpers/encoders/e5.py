@@ -29,7 +29,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 from transformers.utils import logging
 
-from .errors import ModelUnavailableError
+from ..errors import ModelUnavailableError
 
 FILE = "e5-small-q4.bin"
 SIZE = 71_622_400  # 바이트. 판 0.3.0

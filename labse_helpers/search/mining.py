@@ -11,10 +11,10 @@ from sentence_transformers import SentenceTransformer
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .ann import ApproximateIndex
-from .both_ways import SHOWN_FROM, exact_top_k_both_ways
-from .checks import check_sentences, check_top_k
-from .errors import InputError
+from ..checks import check_sentences, check_top_k
+from ..errors import InputError
+from .approximate import ApproximateIndex
+from .exact import SHOWN_FROM, exact_top_k_both_ways
 
 SCORINGS = ("ratio", "distance", "absolute")
 DIRECTIONS = ("forward", "backward", "intersection", "max")

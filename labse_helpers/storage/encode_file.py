@@ -24,8 +24,8 @@ from filelock import FileLock, Timeout
 from sentence_transformers import SentenceTransformer
 from tqdm.auto import tqdm
 
-from .checks import check_sentence
-from .errors import CorpusError, InputError
+from ..checks import check_sentence
+from ..errors import CorpusError, InputError
 from .identity import check_identity, identity
 
 CHUNK_LINES = 20_000  # 한 덩어리의 줄 수. 같은 줄은 덩어리 안에서 한 번만 인코딩합니다

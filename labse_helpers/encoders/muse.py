@@ -28,8 +28,8 @@ from sentence_transformers.base.modules import InputModule
 from sentencepiece import SentencePieceProcessor
 from torch import Tensor, nn
 
-from .checks import check_sentences
-from .errors import InputError, ModelUnavailableError
+from ..checks import check_sentences
+from ..errors import InputError, ModelUnavailableError
 
 DIM = 512  # 임베딩 차원
 BRANCH_DIM = 256  # n-그램 갈래 하나의 너비

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..retrieval import margin_scores
+from ...evaluation import margin_scores
 from .grading import as_array, as_integer, call, call_on_arrays, close, compare, exercise, expect
 
 N_QUERIES, N_CORPUS = 1_000, 50_000  # 5.2

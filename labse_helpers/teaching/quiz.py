@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jupyterquiz import display_quiz
 
-from .errors import InputError
+from ..errors import InputError
 
 COLORS = {  # 글과 바탕의 대비가 WCAG AA(4.5:1) 이상인 색
     "--jq-multiple-choice-bg": "#1f3a5f",

@@ -19,9 +19,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import get_linear_schedule_with_warmup
 
-from .checks import check_same_length, check_sentences
-from .errors import InputError
-from .identity import check_identity, identity
+from ..checks import check_same_length, check_sentences
+from ..errors import InputError
+from ..storage.identity import check_identity, identity
 from .losses import in_batch_negatives_loss
 
 WARMUP = 0.1  # 학습률을 0에서부터 올리는 걸음의 비율

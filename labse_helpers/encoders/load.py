@@ -11,12 +11,12 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 from sentence_transformers import SentenceTransformer
 
-from .checks import check_sentence, check_sentences
+from ..checks import check_sentence, check_sentences
+from ..errors import InputError, ModelUnavailableError
 from .e5 import PROMPTS, e5_modules
-from .errors import InputError, ModelUnavailableError
 from .hub import require_hub
-from .joint import JointEncoder
 from .muse import MuseEncoder
+from .muse_plus import JointEncoder
 
 LABSE_NAME = "sentence-transformers/LaBSE"
 LABSE_SIZE = "1.9 GB"

@@ -3,7 +3,7 @@
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from .errors import InputError
+from ..errors import InputError
 
 PROBES = ["도서관은 월요일에 쉽니다.", "The library is closed on Mondays.", "42번 버스는 몇 시에 옵니까?"]
 SAME = 0.9999  # 같은 가중치면 기계가 달라도 코사인이 이보다 큽니다

@@ -10,9 +10,9 @@ from safetensors.torch import load
 from sentence_transformers.base.modules import InputModule
 from torch import Tensor, nn
 
-from .corpora import DATA
+from ..corpora import DATA
+from ..errors import InputError
 from .e5 import PROMPTS, e5_modules
-from .errors import InputError
 from .muse import MuseEncoder
 
 LEARNED = "muse_plus.safetensors"  # "muse", "e5": 평균 벡터. "e5.이름": 그 가중치의 변화량. tools/fit_muse_plus.py가 만듭니다

@@ -1,15 +1,14 @@
-"""검색과 그 채점: 가장 비슷한 문장 찾기, 마진 점수, P@1과 MRR."""
+"""평가: 순위, P@1, MRR, 정밀도·재현율·F1과 그 신뢰구간."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.stats import bootstrap
-from sentence_transformers import SentenceTransformer, util
 from torch import Tensor
 
-from .checks import check_sentence, check_sentences, check_top_k
 from .errors import InputError
 
 N_RESAMPLES = 2_000
@@ -33,80 +32,6 @@ class BothDirections:
 
     forward: Estimate
     backward: Estimate
-
-
-def return_most_similar(
-    query: str | list[str],
-    corpus: list[str],
-    model: SentenceTransformer,
-    top_k: int = 1,
-    corpus_embeddings: np.ndarray | Tensor | None = None,
-) -> str | list[str] | list[list[str]]:
-    """``corpus``에서 ``query``와 코사인 유사도가 가장 높은 문장을 찾습니다.
-
-    ``corpus``는 부를 때마다 한 번만 인코딩합니다. 여러 번 부른다면 미리 구한 ``corpus_embeddings``를 건네십시오.
-
-    Args:
-        query: 질의 문장 하나, 또는 Q개의 목록.
-        corpus: 후보 문장 M개.
-        model: ``load_model``이 돌려준 인코더.
-        top_k: 질의마다 돌려줄 문장 수. 1 이상 M 이하.
-        corpus_embeddings: ``model.encode(corpus)``의 결과 (M, dim). 주면 다시 인코딩하지 않습니다.
-
-    Returns:
-        질의 하나에 ``top_k=1``이면 문장 하나(str), ``top_k>1``이면 점수가 높은 순서의 목록.
-        질의가 목록이면 위의 것을 Q개 담은 목록.
-
-    Raises:
-        InputError: 빈 목록이나 빈 문장, ``top_k``가 범위 밖, 임베딩의 모양이 안 맞거나 NaN이 있을 때.
-    """
-    single = isinstance(query, str)
-    queries = [check_sentence(query, "query")] if single else check_sentences(query, "query")
-    check_sentences(corpus, "corpus")
-    check_top_k(top_k, len(corpus))
-    query_embeddings = model.encode(queries, convert_to_tensor=True)
-    if corpus_embeddings is None:
-        corpus_embeddings = model.encode(corpus, convert_to_tensor=True)
-    corpus_embeddings = torch.as_tensor(corpus_embeddings).to(query_embeddings)
-    expected = (len(corpus), query_embeddings.shape[1])
-    if tuple(corpus_embeddings.shape) != expected:
-        raise InputError(
-            f"corpus_embeddings의 모양이 {tuple(corpus_embeddings.shape)}인데 {expected}이어야 합니다"
-            "(문장 수, 인코더의 차원). 같은 인코더로 같은 corpus를 인코딩했는지 확인해 주십시오."
-        )
-    if not torch.isfinite(corpus_embeddings).all():
-        raise InputError("corpus_embeddings에 NaN이나 무한대가 있습니다. 다시 인코딩해 주십시오.")
-    hits = util.semantic_search(query_embeddings, corpus_embeddings, top_k=top_k)
-    found = [[corpus[hit["corpus_id"]] for hit in query_hits] for query_hits in hits]
-    if top_k == 1:
-        found = [sentences[0] for sentences in found]
-    return found[0] if single else found
-
-
-def margin_scores(scores: np.ndarray | Tensor, k: int = 4) -> np.ndarray | Tensor:
-    r"""코사인 유사도를 비율 마진(ratio margin) 점수로 바꿉니다.
-
-    .. math:: \frac{\cos(x, y)}{\sum_{z \in NN_k(x)} \frac{\cos(x, z)}{2k} + \sum_{z \in NN_k(y)} \frac{\cos(y, z)}{2k}}
-
-    이웃이 두루 가까운 문장(hub)의 점수는 낮아지고, 짝만 유난히 가까운 문장의 점수는 높아집니다.
-    출처: Artetxe & Schwenk (2019), ACL (P19-1309)의 ratio.
-
-    Args:
-        scores: 코사인 유사도 (N, M). numpy 배열이나 torch 텐서.
-        k: 이웃의 수. 1 이상 min(N, M) 이하. 논문은 4를 씁니다.
-
-    Returns:
-        같은 종류, 같은 모양 (N, M)의 마진 점수. 1보다 크면 이웃들보다 가깝다는 뜻입니다.
-
-    Raises:
-        InputError: 2차원이 아니거나, NaN이 있거나, ``k``가 범위 밖일 때.
-    """
-    matrix = _check_scores(scores)
-    check_top_k(k, min(matrix.shape), "k")
-    row_mean = matrix.topk(k, dim=1).values.mean(dim=1, keepdim=True)  # (N, 1)
-    column_mean = matrix.topk(k, dim=0).values.mean(dim=0, keepdim=True)  # (1, M)
-    result = matrix / ((row_mean + column_mean) / 2)
-    return result.numpy() if isinstance(scores, np.ndarray) else result
 
 
 def precision_at_1(scores: np.ndarray | Tensor) -> BothDirections:
@@ -187,3 +112,61 @@ def _check_scores(scores: np.ndarray | Tensor) -> Tensor:
             f"scores에 NaN이나 무한대가 {len(bad)}개 있습니다. 첫 자리는 ({row}, {column})입니다."
         )
     return matrix
+
+
+def precision_recall(mined: pd.DataFrame, gold: frozenset[tuple[int, int]]) -> pd.DataFrame:
+    """기준값을 점수가 높은 쪽부터 하나씩 낮추며 정밀도, 재현율, F1을 구합니다.
+
+    Args:
+        mined: ``mine_bitext``의 결과 P줄.
+        gold: 번역쌍 ``(source의 자리, target의 자리)``의 집합.
+
+    Returns:
+        열이 ``threshold``, ``precision``, ``recall``, ``f1``인 표. 줄마다 점수가 ``threshold`` 이상인 쌍만 믿을 때의 값입니다.
+
+    Raises:
+        InputError: ``mined``나 ``gold``가 비었을 때.
+    """
+    if len(mined) == 0 or not gold:
+        raise InputError("채점할 쌍이나 정답이 비어 있습니다. 찾은 쌍과 정답을 하나 이상 넣어 주십시오.")
+    ranked = mined.sort_values("score", ascending=False, kind="stable")
+    found = np.cumsum(correct(ranked, gold))
+    kept = np.arange(1, len(ranked) + 1)
+    table = pd.DataFrame(
+        {
+            "threshold": ranked["score"].to_numpy(),
+            "precision": found / kept,
+            "recall": found / len(gold),
+            "f1": 2 * found / (kept + len(gold)),
+        }
+    )
+    return (
+        table.groupby("threshold", sort=False).tail(1).reset_index(drop=True)
+    )  # 같은 점수는 함께 남거나 함께 버려집니다
+
+
+def correct(mined: pd.DataFrame, gold: frozenset[tuple[int, int]]) -> np.ndarray:
+    """줄마다 맞은 쌍인지 (P,) bool."""
+    pairs = zip(mined["source_index"].tolist(), mined["target_index"].tolist(), strict=True)
+    return np.array([pair in gold for pair in pairs], dtype=bool)
+
+
+def f1_at(mined: pd.DataFrame, gold: frozenset[tuple[int, int]], threshold: float) -> Estimate:
+    """점수가 ``threshold`` 이상인 쌍만 믿을 때의 F1과 부트스트랩 95 % 신뢰구간.
+
+    찾은 쌍과 놓친 쌍을 함께 다시 뽑습니다(seed 0, 2,000번). F1은 2·맞은 쌍 / (믿은 쌍 + 정답)입니다.
+
+    Raises:
+        InputError: ``gold``가 비었을 때.
+    """
+    if not gold:
+        raise InputError("정답이 비어 있습니다.")
+    right = correct(mined[mined["score"] >= threshold], gold)
+    missed = len(gold) - right.sum()
+    # 한 단위는 (맞았는가, 믿었는가 + 정답인가): 맞은 쌍 (1, 2), 잘못 믿은 쌍 (0, 1), 놓친 정답 (0, 1)
+    hits = np.concatenate([right, np.zeros(missed)])
+    sizes = np.concatenate([np.where(right, 2, 1), np.ones(missed)])
+    draws = np.random.default_rng(0).integers(len(hits), size=(N_RESAMPLES, len(hits)))
+    resampled = 2 * hits[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Estimate(float(2 * hits.sum() / sizes.sum()), float(low), float(high))

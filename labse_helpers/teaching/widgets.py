@@ -16,11 +16,11 @@ import torch
 from IPython.display import display
 from sentence_transformers import SentenceTransformer
 
-from .checks import check_sentences
-from .errors import InputError
-from .losses import in_batch_negatives_loss
+from ..checks import check_sentences
+from ..errors import InputError
+from ..search.retriever import Retriever
+from ..training.losses import in_batch_negatives_loss
 from .plots import CMAP, READABLE, plot_similarity_matrix, use_korean_font
-from .search import Retriever
 
 MAX_LAB_SENTENCES = 12
 LABEL_WIDTH = 14  # 히트맵의 이름표에 적는 글자의 수

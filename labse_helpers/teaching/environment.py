@@ -5,7 +5,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from .errors import InputError, ModelUnavailableError
+from ..errors import InputError, ModelUnavailableError
 
 PACKAGES = ("torch", "sentence-transformers", "numpy", "seaborn", "jupyterlab", "ipywidgets")
 
@@ -42,7 +42,7 @@ def _check_encoder() -> tuple[str, str | None]:
     label = "내장 인코더 mUSE"
     if importlib.util.find_spec("torch") is None:
         return label, "torch가 먼저 필요합니다."
-    from .models import load_model
+    from ..encoders.load import load_model
 
     try:
         load_model("muse").encode("준비되었습니까?")

@@ -12,8 +12,8 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from seaborn.utils import relative_luminance
 
-from .checks import check_same_length
-from .errors import InputError
+from ..checks import check_same_length
+from ..errors import InputError
 
 FONT = "NanumGothic"
 CMAP = "cividis"  # 색각 이상이 있어도, 흑백으로 찍어도 밝기 순서가 남습니다

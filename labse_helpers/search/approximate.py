@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .checks import check_top_k
-from .errors import InputError
+from ..checks import check_top_k
+from ..errors import InputError
 
 MIN_VECTORS = 50_000  # 이보다 적으면 정확한 검색이 이미 빠릅니다
 TRAINING_PER_LIST = 40  # 구역 하나를 배우는 데 쓰는 벡터의 수
