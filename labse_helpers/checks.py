@@ -14,29 +14,31 @@ import numpy as np
 
 from .errors import InputError
 
-# 빈칸처럼 보이는 것은 모두 빈칸 하나로, 보이지 않는 것은 없앱니다.
-_BLANKS = re.compile("[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u2800\u3000]")
+# 공백의 일종은 모두 공백 하나로, 보이지 않는 문자는 없앱니다.
+_SPACES = re.compile("[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u2800\u3000]")
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb]"
-)
-# 글자를 잇거나 떼는 문자(ZWNJ, ZWJ)는 앞뒤가 모두 보이는 글자이고 앞이 이모지나 이어 쓰는 문자(아랍, 인도계)일 때만 뜻이 있습니다.
-_JOINERS = re.compile(
-    "(?<![\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]"
-    "|[\u200c\u200d](?=\\s|$)"
+    # 한글과 라틴 글자 뒤이거나 글자 없이 홀로 있는 변이 선택자와, 깃발(🏴) 뒤가 아닌 태그 문자
+    "|(?:^|(?<=[ A-Za-z\u1100-\u11ff\uac00-\ud7a3]))[\ufe00-\ufe0f\U000e0100-\U000e01ef]+"
+    "|(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0000-\U000e007f]+"
+    # 글자를 잇거나 떼는 ZWNJ와 ZWJ: 앞이 이모지나 이어 쓰는 문자(아랍, 인도계, 몽골 …)가 아니거나, 뒤에 글자가 없을 때
+    "|(?<![\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u18af\u2190-\u2bff\ufb50-\ufdff\ufe0f\ufe70-\ufefe"
+    "\U0001f000-\U0001faff])[\u200c\u200d]+"
+    "|[\u200c\u200d]+(?= |$)"
 )
 _BLOCK = 65_536  # 행렬을 한 번에 살피는 행의 수. memory map도 조금씩 읽습니다
 
 
 def clean(text: str) -> str:
-    """문장을 다듬습니다: NFC, 빈칸의 일종은 빈칸으로, 제어 문자와 폭 없는 문자는 없애고, 앞뒤의 빈칸을 뗍니다.
+    """문장을 다듬습니다: NFC, 공백의 일종은 공백으로, 제어 문자와 폭 없는 문자는 없애고, 앞뒤의 공백을 뗍니다.
 
-    이모지를 잇는 ZWJ와 아랍·인도계 글자 사이의 ZWJ·ZWNJ는 그대로 둡니다. 탭과 줄바꿈도 빈칸이 됩니다. 두 번 해도 같습니다.
+    이모지를 잇는 ZWJ와 아랍·인도계 글자 사이의 ZWJ·ZWNJ는 그대로 둡니다. 탭과 줄바꿈도 공백이 됩니다. 두 번 해도 같습니다.
     """
-    text = _BLANKS.sub(" ", unicodedata.normalize("NFC", text))
-    if not text.isascii() or not text.isprintable():
-        text = unicodedata.normalize("NFC", _JOINERS.sub("", _INVISIBLE.sub("", text)))
-    return text.strip(" ")
+    text = _SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip(" ")
+    while _INVISIBLE.search(text):  # 하나를 없애면 그 옆이 홀로 남기도 합니다
+        text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).strip(" ")
+    return text
 
 
 def check_sentence(sentence: object, where: str = "문장") -> str:
@@ -175,15 +177,18 @@ def _as_tensor(values: Any, name: str) -> Any:
     try:
         if isinstance(values, torch.Tensor):
             return values
-        if isinstance(values, np.ndarray):
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", UserWarning
-                )  # 읽기 전용 배열이라는 경고. 고치지 않으므로 괜찮습니다
-                return torch.from_numpy(np.ascontiguousarray(values))
-        rows = [np.asarray(row.detach().cpu() if isinstance(row, torch.Tensor) else row) for row in values]
-        return torch.from_numpy(np.stack(rows).astype(np.result_type(*rows), copy=False))
-    except (TypeError, ValueError) as error:
+        if not isinstance(values, np.ndarray):
+            rows = list(values)
+            if rows and all(isinstance(row, torch.Tensor) for row in rows):
+                return torch.stack(rows)
+            values = np.stack([np.asarray(row) for row in rows])
+        native = values.astype(values.dtype.newbyteorder("="), copy=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # 읽기 전용 배열이라는 경고. 고치지 않으므로 괜찮습니다
+            return torch.from_numpy(np.ascontiguousarray(native))
+    except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{name}는 (행, 열) 모양의 배열이나 텐서여야 하는데 {type(values).__name__}입니다."
         ) from error
