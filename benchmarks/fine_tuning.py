@@ -1,7 +1,8 @@
-"""화면 문구로 mUSE를 미세 조정하는 조리법을 견줍니다: ``python -m benchmarks.fine_tuning``
+"""화면 문구로 mUSE를 미세 조정하는 설정(레시피)들을 비교합니다: ``python -m benchmarks.fine_tuning``
 
-학습용 1,761쌍을 다시 나누어, 가르치는 1,339쌍과 고르는 데 쓰는(dev) 422쌍으로 씁니다. 한국어가 겹치는 것은 질의에서 뺍니다. 평가용 454쌍은 고른 조리법에 한 번만 씁니다.
-배운 갈래의 P@1은 dev의 질의로 화면 문구 2,215개 전체에서 찾은 것이고, 배우지 않은 갈래의 P@1은 강의 말뭉치의 학습용 808쌍에서 잰 것입니다.
+학습용 1,761쌍을 다시 나누어, 학습하는 1,339쌍과 고르는 데 쓰는(dev) 422쌍으로 씁니다. 한국어가 겹치는 것은 질의에서 뺍니다. 평가용 454쌍은 고른 설정에
+한 번만 씁니다. 학습한 도메인의 P@1은 dev의 질의로 화면 문구 2,215개 전체에서 찾은 것이고, 학습하지 않은 도메인의 P@1은 강의 말뭉치의 학습용 808쌍에서
+잰 것입니다.
 """
 
 import copy
@@ -19,12 +20,12 @@ from labse_helpers.training.fine_tune import batches_of, embed
 
 from .harness import save
 
-HARD = 1  # 어려운 네거티브로 배치에 더하는, 문장마다 가장 가까운 틀린 문장의 수
+HARD = 1  # 하드 네거티브로 배치에 더하는, 문장마다 가장 가까운 틀린 문장의 수
 TOO_CLOSE = 0.95  # 정답의 코사인의 이 비율보다 가까우면 번역일 수 있어 더하지 않습니다
 
 
 def split(corpus: Corpus) -> tuple[Corpus, list[int]]:
-    """가르치는 부분과, 고르는 데 쓰는 쌍의 (전체에서의) 번호."""
+    """학습하는 부분과, 고르는 데 쓰는 쌍의 (전체에서의) 번호."""
     kind = [zlib.crc32(f"{pair.ko}\t{pair.en}".encode()) % 5 for pair in corpus]
     times = Counter(corpus.ko)
     dev = [i for i, pair in enumerate(corpus) if kind[i] == 1 and times[pair.ko] == 1]
@@ -32,7 +33,7 @@ def split(corpus: Corpus) -> tuple[Corpus, list[int]]:
 
 
 def only(*names: str) -> Callable:
-    """이름에 ``names`` 가운데 하나가 든 가중치만 가르칩니다."""
+    """이름에 ``names`` 가운데 하나가 든 가중치만 학습합니다."""
 
     def freeze(model) -> None:
         for name, p in model.named_parameters():
@@ -42,7 +43,7 @@ def only(*names: str) -> Callable:
 
 
 def linear_map(model, corpus: Corpus, epochs: int = 20) -> None:
-    """인코더는 두고, 벡터를 한 번 더 곱하는 512 × 512 행렬만 가르칩니다(처음은 단위행렬)."""
+    """인코더는 두고, 벡터를 한 번 더 곱하는 512 × 512 행렬만 학습합니다(처음은 단위행렬)."""
     sides = [model.encode(side, convert_to_tensor=True) for side in (corpus.en, corpus.ko)]
     matrix = torch.nn.Linear(sides[0].shape[1], sides[0].shape[1], bias=False)
     torch.nn.init.eye_(matrix.weight)
@@ -71,7 +72,7 @@ def matrix_module(matrix: torch.nn.Linear) -> torch.nn.Module:
 
 
 def with_hard_negatives(model, corpus: Corpus, epochs: int = 5, batch_size: int = 128) -> None:
-    """배치의 문장마다 가장 가까운 틀린 문장을 (제 짝과 함께) 배치에 더합니다. 이웃은 되풀이할 때마다 다시 찾습니다."""
+    """배치의 문장마다 가장 가까운 틀린 문장을 (제 번역과 함께) 배치에 더합니다. 이웃은 에폭마다 다시 찾습니다."""
     original = copy.deepcopy(model.state_dict())
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4, weight_decay=0.0)
     steps = epochs * -(-len(corpus) // batch_size)
@@ -112,10 +113,10 @@ def recipe(**options) -> Callable:
 
 
 RECIPES = {
-    "배우기 전": lambda model, corpus: None,
+    "학습 전": lambda model, corpus: None,
     "벡터에 곱하는 행렬만": linear_map,
     "문장 벡터를 다듬는 층만(head)": recipe(train=only("dense", "skip")),
-    "합성곱 갈래만": recipe(train=only("branches")),
+    "합성곱 브랜치만": recipe(train=only("branches")),
     "마진 없이": recipe(margin=0.0),
     "섞지 않고(α = 1)": recipe(alpha=1.0),
     "α = 0.7": recipe(alpha=0.7),
@@ -123,9 +124,9 @@ RECIPES = {
     "배치 8": recipe(batch_size=8),
     "배치 32": recipe(batch_size=32),
     "배치 512": recipe(batch_size=512),
-    "열 번 되풀이": recipe(epochs=10),
-    "어려운 네거티브": with_hard_negatives,
-    "고른 것: 표를 뺀 모두, 마진 0.3, 배치 128, 다섯 번, α = 0.5": recipe(),
+    "열 에폭": recipe(epochs=10),
+    "하드 네거티브": with_hard_negatives,
+    "고른 것: 임베딩 표를 뺀 모두, 마진 0.3, 배치 128, 다섯 에폭, α = 0.5": recipe(),
 }
 
 
@@ -138,7 +139,7 @@ def main() -> None:
     interface, course = load_corpus("jupyterlab"), load_corpus("course").train
     corpus, dev = split(interface)
     results = []
-    for name, apply in tqdm(RECIPES.items(), desc="조리법"):
+    for name, apply in tqdm(RECIPES.items(), desc="설정"):
         model = load_model("muse")
         start = time.perf_counter()
         apply(model, corpus)
@@ -154,7 +155,7 @@ def main() -> None:
                 "seconds": seconds,
             }
         )
-    print("배운 갈래 영한 / 한영   그 가운데서만   배우지 않은 갈래   초")
+    print("학습한 도메인 영한 / 한영   그 가운데서만   학습하지 않은 도메인   초")
     for row in results:
         values = [
             "/".join(f"{100 * x:.1f}" for x in row[key])

@@ -1,11 +1,11 @@
-"""번역 캐기의 속도와 성적을 같은 벡터, 같은 실행에서 견줍니다: ``python -m benchmarks.mining``
+"""병렬 문장 마이닝의 속도와 성능을 같은 벡터, 같은 실행에서 비교합니다: ``python -m benchmarks.mining``
 
-두 더미는 100,000문장씩입니다. 강의 말뭉치와 화면 문구의 번역쌍(정답)에 짝이 없는 문장을 더했습니다. 영어 쪽은 설치된 패키지의
-설명글에서 모은 서로 다른 문장이고, 한국어 쪽은 그만한 글이 기계에 없어 말뭉치의 두 문장을 이은 것입니다. 견주는 상대는 사람들이 지금 쓰는 두 길을 faiss로 옮긴 것입니다.
+두 문장 집합은 100,000문장씩입니다. 강의 말뭉치와 화면 문구의 번역쌍(정답)에 짝이 없는 문장을 더했습니다. 영어 쪽은 설치된 패키지의
+설명글에서 모은 서로 다른 문장이고, 한국어 쪽은 그만한 글이 기계에 없어 말뭉치의 두 문장을 이은 것입니다. 비교하는 상대는 사람들이 지금 쓰는 두 길을 faiss로 옮긴 것입니다.
 
-- LASER의 길: ``IndexFlatIP``로 두 방향의 이웃을 빠짐없이 찾고, ratio와 max로 캡니다(LASER 저장소의 tasks/bucc).
-- sentence-transformers의 예제의 길: IVF 색인(구역 32,768개, 3곳만 찾아봄)에서 이웃을 찾습니다
-  (examples의 bitext_mining). 십만 문장에는 구역이 너무 많아 faiss가 배울 수 없으므로 √M의 네 배로 줄였습니다.
+- LASER의 길: ``IndexFlatIP``로 두 방향의 이웃을 빠짐없이 찾고, ratio와 max로 마이닝합니다(LASER 저장소의 tasks/bucc).
+- sentence-transformers의 예제의 길: IVF 색인(클러스터 32,768개, 3곳만 찾아봄)에서 이웃을 찾습니다
+  (examples의 bitext_mining). 십만 문장에는 클러스터가 너무 많아 faiss가 학습할 수 없으므로 √M의 네 배로 줄였습니다.
 
 `pip install faiss-cpu`가 필요합니다.
 """
@@ -29,22 +29,22 @@ K = 4
 PROBES = 3
 
 
-def piles(n: int) -> tuple[Tensor, Tensor, int]:
-    """두 더미의 벡터 (n, dim)과 번역쌍의 수. 앞의 쌍들은 i번째끼리 번역이고, 나머지에는 짝이 없습니다."""
+def two_sides(n: int) -> tuple[Tensor, Tensor, int]:
+    """두 문장 집합의 벡터 (n, dim)과 번역쌍의 수. 앞의 쌍들은 i번째끼리 번역이고, 나머지에는 짝이 없습니다."""
     model = load_model("muse")
     pairs = [pair for name in ("course", "jupyterlab") for pair in load_corpus(name)]
     pairs = list({pair.ko: pair for pair in {pair.en: pair for pair in pairs}.values()}.values())
-    lonely_ko = joined([pair.ko for pair in pairs], n - len(pairs))
+    unpaired_ko = joined([pair.ko for pair in pairs], n - len(pairs))
     source = model.encode(
-        [pair.ko for pair in pairs] + lonely_ko, convert_to_tensor=True, show_progress_bar=True
+        [pair.ko for pair in pairs] + unpaired_ko, convert_to_tensor=True, show_progress_bar=True
     )
     target = model.encode([pair.en for pair in pairs], convert_to_tensor=True)
-    lonely_en = torch.as_tensor(mined_vectors(n))[: n - len(pairs)]
-    return source.cpu().contiguous(), torch.cat([target.cpu(), lonely_en]).contiguous(), len(pairs)
+    unpaired_en = torch.as_tensor(mined_vectors(n))[: n - len(pairs)]
+    return source.cpu().contiguous(), torch.cat([target.cpu(), unpaired_en]).contiguous(), len(pairs)
 
 
 def joined(sentences: list[str], n: int) -> list[str]:
-    """서로 다른 두 문장을 이은 것 n개. 어느 것도 영어 더미에 짝이 없습니다."""
+    """서로 다른 두 문장을 이은 것 n개. 어느 것도 영어 집합에 짝이 없습니다."""
     rng = np.random.default_rng(0)
     found: dict[str, None] = {}
     while len(found) < n:
@@ -112,7 +112,7 @@ def best_f1(mined, n_gold: int) -> float:
 
 
 def main() -> None:
-    source, target, n_gold = piles(N_EACH)
+    source, target, n_gold = two_sides(N_EACH)
     before = _peak_megabytes()
     peers = {
         "mine_bitext(approximate=True)": lambda: list(
@@ -131,7 +131,7 @@ def main() -> None:
         return run
 
     rows = compare(
-        f"{N_EACH:,} × {N_EACH:,}문장에서 번역 캐기 (번역쌍 {n_gold:,}개)",
+        f"{N_EACH:,} × {N_EACH:,}문장에서 병렬 문장 마이닝 (번역쌍 {n_gold:,}개)",
         {name: remembering(name) for name in peers},
         N_EACH,
         "문장",

@@ -1,7 +1,7 @@
-"""검색의 속도를 같은 벡터, 같은 실행에서 견줍니다: ``python -m benchmarks.retrieval``
+"""검색의 속도를 같은 벡터, 같은 실행에서 비교합니다: ``python -m benchmarks.retrieval``
 
 정확한 검색은 faiss.IndexFlatIP, sentence_transformers.util.semantic_search와, 근사 색인은 정확한 검색과 HNSW(faiss, usearch)와,
-Retriever는 질의마다 말뭉치를 다시 인코딩하는 순진한 방법과 견줍니다. 벡터는 실제 문장의 mUSE 벡터 100만 개입니다(benchmarks/mined.py).
+Retriever는 질의마다 말뭉치를 다시 인코딩하는 순진한 방법과 비교합니다. 벡터는 실제 문장의 mUSE 벡터 100만 개입니다(benchmarks/mined.py).
 `pip install faiss-cpu usearch`가 필요합니다.
 """
 
@@ -27,11 +27,11 @@ from .sentences import mixed_lines
 N_VECTORS, N_QUERIES, TOP_K = 1_000_000, 1_000, 10
 N_EXACT = 100_000
 EXACT_RUNS = 15
-N_NAIVE = 1_000  # 순진한 방법과 견줄 때의 말뭉치와 질의의 수
+N_NAIVE = 1_000  # 순진한 방법과 비교할 때의 말뭉치와 질의의 수
 NAIVE_QUERIES = 10  # 그 가운데 순진한 방법으로 실제로 재는 질의의 수. 질의마다 하는 일이 같습니다
 WANTED_RECALL = 0.95
 HNSW_WANTED = 3 * TOP_K  # HNSW가 고르고 원래 벡터로 다시 채점하는 후보의 수
-PASSES = 10  # 근사 검색을 한 번 잴 때 질의를 되풀이하는 수. 한 차례가 0.2초라 정확한 검색(6초)과 견주기에는 너무 짧습니다
+PASSES = 10  # 근사 검색을 한 번 잴 때 질의를 반복하는 수. 한 번이 0.2초라 정확한 검색(6초)과 비교하기에는 너무 짧습니다
 HNSW_EFFORTS = (64, 96, 128, 192, 256, 384, 512)
 
 

@@ -10,10 +10,12 @@ _HOME = {
     "load_model": "encoders.load",
     "labse_is_cached": "encoders.load",
     "print_setup": "encoders.load",
+    "ModelCard": "encoders.card",
     # 말뭉치
     "load_corpus": "corpora",
     "load_challenge": "corpora",
-    # 검색과 채점
+    "Corpus": "corpora",
+    # 검색과 평가
     "Retriever": "search.retriever",
     "Hit": "search.retriever",
     "exact_top_k": "search.exact",
@@ -24,7 +26,7 @@ _HOME = {
     "estimate": "evaluation",
     "precision_at_1": "evaluation",
     "mean_reciprocal_rank": "evaluation",
-    # 번역 캐기
+    # 병렬 문장 마이닝
     "mine_bitext": "search.mining",
     "load_mining_task": "corpora",
     "precision_recall": "evaluation",
@@ -47,15 +49,17 @@ _HOME = {
     "show_quiz": "teaching.quiz",
     # 환경과 오류
     "check_environment": "teaching.environment",
+    "LabseError": "errors",
     "InputError": "errors",
     "CorpusError": "errors",
     "ModelUnavailableError": "errors",
+    "OutputError": "errors",
 }
 
 __all__ = list(_HOME)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_HOME[name]}", __name__), name)

@@ -3,11 +3,14 @@
 문장은 모두 :func:`clean`을 거칩니다. 말뭉치와 질의가 같은 단계를 지나므로, 눈에 같아 보이는 문장은 같은 문장입니다.
 """
 
+import math
+import numbers
 import operator
 import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Set, Sized
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -123,6 +126,33 @@ def check_top_k(top_k: object, available: int, name: str = "top_k") -> int:
     return number
 
 
+def check_whole(value: object, name: str, low: int, high: int | None = None) -> int:
+    """``low`` 이상 ``high`` 이하의 정수인지 검사해 ``int``로 돌려줍니다. numpy의 정수도 됩니다. 아니면 :class:`InputError`."""
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < low or (high is not None and number > high):
+        limit = "" if high is None else f" {high} 이하"
+        raise InputError(f"{name}={value!r}: {name}은(는) {low} 이상{limit}의 정수여야 합니다.")
+    return number
+
+
+def check_real(
+    value: object, name: str, low: float, high: float = math.inf, *, above_low: bool = False
+) -> float:
+    """``low`` 이상(``above_low``면 초과) ``high`` 이하의 유한한 수인지 검사해 ``float``로 돌려줍니다. 아니면 :class:`InputError`."""
+    number = math.nan
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        with suppress(OverflowError):  # float에 담기지 않는 큰 정수
+            number = float(value)
+    if not (math.isfinite(number) and low <= number <= high) or (above_low and number == low):
+        limit = "" if low == -math.inf else f"{low}보다 큰 " if above_low else f"{low} 이상의 "
+        limit += "" if high == math.inf else f"{high} 이하의 "
+        raise InputError(f"{name}={value!r}: {name}은(는) {limit}유한한 수여야 합니다.")
+    return number
+
+
 def check_choice(value: object, known: tuple[str, ...], name: str) -> str:
     """정해진 이름 가운데 하나인지 검사합니다. 아니면 :class:`InputError`가 아는 이름을 모두 알려 줍니다."""
     if not isinstance(value, str) or value not in known:
@@ -162,7 +192,10 @@ def check_matrix(
     small = not matrix.is_floating_point() or matrix.element_size() < 4
     matrix = matrix.detach().to(dtype or (torch.float32 if small else matrix.dtype))
     for start in range(0, len(matrix), _BLOCK):
-        bad = (~torch.isfinite(matrix[start : start + _BLOCK])).nonzero()
+        block = matrix[start : start + _BLOCK]
+        if torch.isfinite(block.sum()):  # 원소마다 보는 것보다 수십 배 빠릅니다
+            continue
+        bad = (~torch.isfinite(block)).nonzero()
         if len(bad):
             row, column = bad[0].tolist()
             raise InputError(

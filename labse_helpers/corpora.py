@@ -1,6 +1,5 @@
 """말뭉치: 번역쌍을 형 하나(:class:`Corpus`)로 불러옵니다."""
 
-import csv
 import gzip
 import importlib.util
 import json
@@ -12,19 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from .checks import check_choice, clean
 from .errors import CorpusError, InputError
+from .tables import OnError, read_pairs
 
 DATA = files("labse_helpers") / "data"
-COLUMN_NAMES = {  # 사용자 파일의 머리줄에서 알아듣는 이름
-    "id": "id", "번호": "id",
-    "topic": "topic", "주제": "topic",
-    "register": "register", "말투": "register",
-    "ko": "ko", "kor": "ko", "korean": "ko", "한국어": "ko", "국문": "ko",
-    "en": "en", "eng": "en", "english": "en", "영어": "en", "영문": "en",
-}  # fmt: skip
-MAX_REPORTED = 10  # 오류 메시지에 늘어놓는 줄의 최대 개수
 TATOEBA = "mteb/tatoeba-bitext-mining"
 
 
@@ -105,7 +98,7 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, index: int | slice):
+    def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return self.select(list(range(len(self)))[index])
         return Pair(self.ids[index], self.texts["ko"][index], self.texts["en"][index], self.topic[index])
@@ -140,8 +133,13 @@ class ChallengeItem:
     note: str
 
 
-def load_corpus(name: str | Path = "course") -> Corpus:
-    """번역쌍 말뭉치를 불러옵니다. 모든 문장은 NFC로 정규화됩니다.
+def load_corpus(
+    name: str | Path | tuple[str | Path, str | Path] = "course",
+    columns: tuple[str | int, str | int] | None = None,
+    encoding: str | None = None,
+    on_error: OnError = "raise",
+) -> Corpus:
+    """번역쌍 말뭉치를 불러옵니다. 사용자의 파일에서 읽은 문장은 :func:`~labse_helpers.checks.clean`을 거칩니다.
 
     Args:
         name: 다음 가운데 하나.
@@ -150,28 +148,35 @@ def load_corpus(name: str | Path = "course") -> Corpus:
             - ``"multilingual"``: ``"course"``의 일부를 여러 언어로 옮긴 것(CC BY 4.0).
             - ``"jupyterlab"``: JupyterLab 화면의 영어–한국어 문구 2,215쌍(BSD-3-Clause).
             - ``"tatoeba"``: 허브에서 받는 Tatoeba 한국어–영어 평가쌍(CC BY 2.0 FR).
-            - 파일 경로: 자기 TSV(탭) 또는 CSV(쉼표). UTF-8, UTF-8 BOM, UTF-16 BOM, CP949를 알아봅니다.
-              머리줄이 없으면 두 칸이고 순서는 한국어, 영어입니다. 머리줄이 있으면 ``ko``와 ``en``
-              (또는 ``한국어``, ``영어``)이 있어야 하고 ``id``와 ``topic``은 있으면 씁니다.
+            - 파일 경로: 자기 CSV, TSV, JSON Lines, 엑셀(.xlsx), TMX. 표는 ``.gz``·``.xz``·``.bz2``여도 됩니다.
+            - 경로 둘 ``(한국어.txt, 영어.txt)``: 같은 줄끼리 번역인 두 글 파일.
+        columns: 파일에서 읽을 두 열의 이름이나 번호(0부터). None이면 머리줄(``ko``, ``영어``, ``원문``, ``source`` …)에서 알아보고,
+            머리줄이 없으면 두 열이어야 합니다. 어느 열이 한국어인지는 글을 보고 정합니다.
+        encoding: 파일의 인코딩. None이면 파일 전체를 보고 정합니다.
+        on_error: 잘못된 줄이 있을 때 ``"raise"``면 오류, ``"skip"``이면 건너뛰고 그 줄들을 입력 옆의 파일에 적습니다.
 
     Raises:
-        CorpusError: 파일이 없거나, 잘못된 줄이 하나라도 있을 때. 줄 번호(1부터)를 모두(열까지) 알려 줍니다.
+        CorpusError: 파일이 없거나, 열을 정할 수 없거나, 잘못된 줄이 있을 때. 줄 번호(1부터)를 열까지 알려 줍니다.
+        InputError: 다른 인자가 쓸 수 없는 값일 때.
+        OutputError: 건너뛴 줄을 적을 곳이 없을 때.
     """
-    if name == "course":
-        return _read_own("course.tsv", "course")
-    if name == "multilingual":
-        return _read_own("multilingual.tsv", "multilingual")
-    if name == "jupyterlab":
-        return _load_jupyterlab()
-    if name == "tatoeba":
-        return _load_tatoeba()
-    path = Path(name)
-    if not path.suffix and not path.exists():
+    own = {
+        "course": lambda: _read_own("course.tsv", "course"),
+        "multilingual": lambda: _read_own("multilingual.tsv", "multilingual"),
+        "jupyterlab": _load_jupyterlab,
+        "tatoeba": _load_tatoeba,
+    }
+    if isinstance(name, str) and name in own:
+        return own[name]()
+    if not isinstance(name, (str, Path, tuple, list)):
+        raise InputError(f"말뭉치의 이름이나 파일의 경로를 넣어 주십시오. {name!r:.40}이(가) 왔습니다.")
+    if isinstance(name, str) and not Path(name).suffix and not Path(name).exists():
         raise CorpusError(
-            f"{str(name)!r}라는 말뭉치를 모릅니다. 'course', 'multilingual', 'jupyterlab', 'tatoeba' "
-            "또는 있는 TSV·CSV 파일의 경로를 넣어 주십시오."
+            f"{name!r}라는 말뭉치를 모릅니다. {', '.join(map(repr, own))} 또는 있는 파일의 경로를 넣어 주십시오."
         )
-    return _read_user_file(path)
+    rows = read_pairs(name, columns, encoding=encoding, on_error=on_error)
+    label = Path(name[0] if isinstance(name, (tuple, list)) else name).name.partition(".")[0]
+    return _from_pairs(label, [(row.id or f"line-{row.line}", row.ko, row.en, row.topic) for row in rows])
 
 
 def load_challenge() -> list[ChallengeItem]:
@@ -182,8 +187,9 @@ def load_challenge() -> list[ChallengeItem]:
 
 
 def own_rows(filename: str) -> list[dict[str, str]]:
-    lines = (DATA / filename).read_text(encoding="utf-8").splitlines()
-    return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    """강의에 든 TSV의 행들. 따옴표는 글의 일부입니다."""
+    header, *lines = (DATA / filename).read_text(encoding="utf-8").strip("\n").split("\n")
+    return [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
 
 
 def _read_own(filename: str, name: str) -> Corpus:
@@ -208,7 +214,7 @@ def _from_pairs(name: str, pairs: list[tuple[str, str, str, str]], license: str 
 def _load_jupyterlab() -> Corpus:
     """설치된 한국어 언어 팩에서, 한글이 든 번역을 영어 문구마다 하나씩 읽습니다."""
     spec = importlib.util.find_spec("jupyterlab_language_pack_ko_KR")
-    if spec is None:
+    if spec is None or spec.origin is None:
         raise CorpusError("`pip install jupyterlab-language-pack-ko-KR`로 언어 팩을 설치해 주십시오.")
     folder = Path(spec.origin).parent / "locale" / "ko_KR" / "LC_MESSAGES"
     ko_of_en: dict[str, tuple[str, str]] = {}
@@ -248,106 +254,10 @@ def _load_tatoeba() -> Corpus:
         rows = [json.loads(line) for line in file if line.strip()]
     pairs = []
     for i, row in enumerate(rows, 1):
-        sides = [unicodedata.normalize("NFC", row[side]).strip() for side in ("sentence1", "sentence2")]
+        sides = [clean(row[side]) for side in ("sentence1", "sentence2")]
         en, ko = sorted(sides, key=lambda sentence: bool(re.search("[가-힣]", sentence)))
         pairs.append((f"tatoeba-{i:04d}", ko, en, ""))
     return _from_pairs("tatoeba", pairs, "CC BY 2.0 FR")
-
-
-def _read_user_file(path: Path) -> Corpus:
-    """사용자의 TSV·CSV를 읽습니다. 잘못된 줄이 하나라도 있으면 아무것도 돌려주지 않습니다."""
-    text = unicodedata.normalize("NFC", read_text(path))
-    if path.suffix.lower() == ".csv":
-        reader = csv.reader(text.splitlines(keepends=True), strict=True)
-    else:
-        reader = csv.reader(text.splitlines(keepends=True), delimiter="\t", quoting=csv.QUOTE_NONE)
-    rows = []  # (줄 번호, 칸 목록)
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                rows.append((reader.line_num, [cell.strip() for cell in row]))
-    except csv.Error as error:
-        raise CorpusError(f"{path}:{reader.line_num}: 따옴표가 짝이 맞지 않습니다({error}).") from error
-    if not rows:
-        raise CorpusError(f"{path}: 빈 파일입니다.")
-
-    columns = [COLUMN_NAMES.get(cell.lower()) for cell in rows[0][1]]
-    if "ko" in columns or "en" in columns:
-        header_line, header = rows.pop(0)
-        if columns.count("ko") != 1 or columns.count("en") != 1:
-            raise CorpusError(
-                f"{path}:{header_line}: 머리줄에 'ko'와 'en'(또는 '한국어'와 '영어')이 하나씩 있어야 하는데 "
-                f"{header}입니다."
-            )
-    else:
-        columns = ["ko", "en"]
-
-    problems: dict[int, str] = {}
-    seen: dict[tuple[str, str], int] = {}
-    pairs = []
-    for line, cells in rows:
-        if len(cells) != len(columns):
-            problems[line] = f"칸이 {len(columns)}개여야 하는데 {len(cells)}개입니다"
-            continue
-        cell = dict(zip(columns, cells, strict=True))
-        key = (cell["ko"], cell["en"])
-        if not cell["ko"] or not cell["en"]:
-            problems[line] = f"{'한국어' if not cell['ko'] else '영어'} 칸이 비었습니다"
-        elif key in seen:
-            problems[line] = f"{seen[key]}번째 줄과 같습니다"
-        else:
-            seen[key] = line
-            pairs.append((cell.get("id") or f"line-{line}", *key, cell.get("topic", "")))
-    if problems:
-        raise CorpusError(_report(path, problems))
-    if not pairs:
-        raise CorpusError(f"{path}: 머리줄만 있고 문장쌍이 없습니다.")
-    if not any(re.search("[가-힣]", ko) for _, ko, _, _ in pairs):
-        swapped = any(re.search("[가-힣]", en) for _, _, en, _ in pairs)
-        hint = (
-            "두 칸이 바뀐 듯합니다. 첫 줄에 en, ko 머리줄을 넣어 주십시오."
-            if swapped
-            else "파일을 확인해 주십시오."
-        )
-        raise CorpusError(f"{path}: 한국어 칸에 한글이 하나도 없습니다. {hint}")
-    return _from_pairs(path.stem, pairs)
-
-
-def read_text(path: Path) -> str:
-    """파일을 글로 풉니다. BOM이 있으면 그 인코딩, 없으면 UTF-8, 그다음 CP949를 시도합니다."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path}: 파일을 열 수 없습니다({error.strerror}).") from error
-    encodings = ["utf-16"] if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else ["utf-8-sig", "cp949"]
-    for encoding in encodings:
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    if encodings == ["utf-16"]:
-        raise CorpusError(f"{path}: UTF-16 파일이 중간에 끊겼습니다. 파일을 다시 만들어 주십시오.")
-    bad_lines = min((_undecodable_lines(raw, encoding) for encoding in encodings), key=len)
-    problems = dict.fromkeys(bad_lines, "UTF-8로도 CP949로도 읽을 수 없습니다")
-    raise CorpusError(_report(path, problems))
-
-
-def _undecodable_lines(raw: bytes, encoding: str) -> list[int]:
-    bad = []
-    for number, line in enumerate(raw.split(b"\n"), 1):
-        try:
-            line.decode(encoding)
-        except UnicodeDecodeError:
-            bad.append(number)
-    return bad
-
-
-def _report(path: Path, problems: dict[int, str]) -> str:
-    listed = [f"  {line}번째 줄: {problem}" for line, problem in sorted(problems.items())[:MAX_REPORTED]]
-    more = len(problems) - len(listed)
-    if more:
-        listed.append(f"  … 그 밖에 {more}줄")
-    return "\n".join([f"{path}: 잘못된 줄이 {len(problems)}개 있어 읽지 않았습니다.", *listed])
 
 
 PAIRED, LONELY = "짝", "짝 없음"
@@ -372,45 +282,60 @@ class MiningTask:
 
 
 def load_mining_task(part: str = "test") -> MiningTask:
-    """``"course"``와 ``"jupyterlab"``의 평가용 부분과, 그것을 한 곳씩 비틀어 쓴 미끼 문장으로 만든 과제를 불러옵니다.
+    """``"course"``와 ``"jupyterlab"``의 평가용 부분과, 그것을 한 곳씩 비틀어 쓴 방해 문장(distractor)으로 만든 과제를 불러옵니다.
 
-    미끼가 흉내 낸 쌍은 두 더미에 모두 들어 있고, 나머지 쌍은 대부분 한쪽만 들어 있습니다.
+    방해 문장이 흉내 낸 쌍은 두 문장 집합에 모두 들어 있고, 나머지 쌍은 대부분 한쪽만 들어 있습니다.
 
     Args:
-        part: ``"dev"``(기준값을 고를 때) 또는 ``"test"``(그 기준값을 채점할 때). 겹치는 문장은 없습니다.
+        part: ``"dev"``(임곗값을 고를 때) 또는 ``"test"``(그 임곗값을 평가할 때). 겹치는 문장은 없습니다.
 
     Raises:
         InputError: 모르는 ``part``일 때.
     """
-    if part not in ("dev", "test"):
-        raise InputError(f"part는 'dev'나 'test'여야 하는데 {part!r}이(가) 왔습니다.")
-    decoys = {row["id"]: row for row in own_rows("mining_near_misses.tsv")}
-    source: dict[str, tuple[str, str]] = {}  # 문장 → (쌍의 이름, 갈래)
-    target: dict[str, tuple[str, str]] = {}
+    check_choice(part, ("dev", "test"), "part")
+    near_misses = {row["id"]: row for row in own_rows("mining_near_misses.tsv")}
+    members: dict[str, dict[str, _Member]] = {"ko": {}, "en": {}}  # 언어 → 문장 → 어느 쌍의 무엇인지
     for corpus in (load_corpus("course"), load_corpus("jupyterlab")):
         for pair in _half(corpus, part).test:
-            ko, en = " ".join(pair.ko.split()), " ".join(pair.en.split())  # 화면 문구의 줄바꿈은 빈칸으로
-            # 미끼가 노리는 쌍은 그대로 두고, 나머지는 여덟 가운데 하나만 짝을 남깁니다
-            share = 0 if pair.id in decoys else _draw(pair.id, 8)
-            kind = LONELY if share else PAIRED
-            if share % 2 == 0:
-                source[ko] = pair.id, kind
-            if share % 2 == 1 or share == 0:
-                target[en] = pair.id, kind
-            if pair.id in decoys:
-                row = decoys[pair.id]
-                pile = source if row["language"] == "ko" else target
-                pile[row["sentence"]] = f"{pair.id}-decoy", row["kind"]
-    piles = [sorted(pile.items(), key=lambda item: _draw(item[0], 2**32)) for pile in (source, target)]
-    place = {name: j for j, (_, (name, kind)) in enumerate(piles[1]) if kind == PAIRED}
-    gold = {
-        (i, place[name]) for i, (_, (name, kind)) in enumerate(piles[0]) if kind == PAIRED and name in place
-    }
-    sentences, kinds = (
-        [[item[0] for item in pile] for pile in piles],
-        [[item[1][1] for item in pile] for pile in piles],
+            near_miss = near_misses.get(pair.id)
+            kept = _kept_sides(pair.id, bool(near_miss))
+            for language in kept:
+                sentence = " ".join(getattr(pair, language).split())  # 화면 문구의 줄바꿈은 공백으로
+                members[language][sentence] = _Member(pair.id, PAIRED if len(kept) == 2 else LONELY)
+            if near_miss:
+                decoy = _Member(f"{pair.id}-decoy", near_miss["kind"])
+                members[near_miss["language"]][near_miss["sentence"]] = decoy
+    source, target = (
+        sorted(side.items(), key=lambda item: _draw(item[0], 2**32)) for side in members.values()
     )
-    return MiningTask(*sentences, frozenset(gold), *kinds)
+    place = {member.pair: j for j, (_, member) in enumerate(target) if member.kind == PAIRED}
+    gold = {
+        (i, place[member.pair])
+        for i, (_, member) in enumerate(source)
+        if member.kind == PAIRED and member.pair in place
+    }
+    return MiningTask(
+        source=[sentence for sentence, _ in source],
+        target=[sentence for sentence, _ in target],
+        gold=frozenset(gold),
+        source_kind=[member.kind for _, member in source],
+        target_kind=[member.kind for _, member in target],
+    )
+
+
+class _Member(NamedTuple):
+    """문장 집합에 든 문장 하나: 쌍의 이름과, 짝이 있는지 또는 무엇을 바꾼 방해 문장인지."""
+
+    pair: str
+    kind: str
+
+
+def _kept_sides(pair_id: str, has_near_miss: bool) -> tuple[str, ...]:
+    """쌍의 어느 쪽을 둘지. 방해 문장이 노리는 쌍은 둘 다, 나머지는 여덟 가운데 하나만 둘 다 둡니다."""
+    share = 0 if has_near_miss else _draw(pair_id, 8)
+    if share == 0:
+        return "ko", "en"
+    return ("ko",) if share % 2 == 0 else ("en",)
 
 
 def _half(corpus: Corpus, part: str) -> Corpus:

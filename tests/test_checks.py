@@ -10,7 +10,15 @@ from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labse_helpers.checks import check_choice, check_matrix, check_sentences, check_top_k, clean
+from labse_helpers.checks import (
+    check_choice,
+    check_matrix,
+    check_real,
+    check_sentences,
+    check_top_k,
+    check_whole,
+    clean,
+)
 from labse_helpers.errors import InputError
 from labse_helpers.search.vectors import unit_vectors
 
@@ -152,3 +160,39 @@ def test_unit_vectors_copy_only_what_is_not_yet_of_length_one(tmp_path):
     stored = np.load(tmp_path / "u.npy", mmap_mode="r")
     assert unit_vectors(stored, "x").data_ptr() == stored.ctypes.data  # 디스크의 것을 그대로 봅니다
     assert unit_vectors(np.zeros((2, 3)), "x").abs().sum() == 0  # 영벡터의 코사인은 0입니다
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), torch.tensor(3)])
+def test_numbers_in_a_range_of_any_kind(value):
+    assert check_whole(value, "epochs", 1, 3) == 3
+    assert type(check_whole(value, "epochs", 1)) is int
+
+
+@pytest.mark.parametrize(
+    "value", [0, 4, -1, 2.0, 1.5, True, np.True_, "3", None, float("nan"), [3], np.array([3, 3])]
+)
+def test_what_is_no_whole_number_is_named(value):
+    with pytest.raises(InputError, match="^epochs=.*1 이상 3 이하의 정수"):
+        check_whole(value, "epochs", 1, 3)
+
+
+@pytest.mark.parametrize("value", [0, 0.5, 1, np.float32(0.5), np.float64(1), np.int64(0)])
+def test_real_numbers_of_any_kind(value):
+    assert check_real(value, "alpha", 0, 1) == value
+    assert type(check_real(value, "alpha", 0, 1)) is float
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-0.1, 1.5, float("nan"), float("inf"), 10**400, 1j, True, np.True_, "0.5", None, [0.5], np.array([0.5])],
+)
+def test_what_is_no_real_number_is_named(value):
+    with pytest.raises(InputError, match="^alpha=.*0 이상의 1 이하의 유한한 수"):
+        check_real(value, "alpha", 0, 1)
+
+
+def test_the_lower_end_may_be_left_out():
+    assert check_real(1e-300, "scale", 0, above_low=True) == 1e-300
+    for value in (0, 0.0, -0.0):
+        with pytest.raises(InputError, match="^scale=.*0보다 큰 유한한 수"):
+            check_real(value, "scale", 0, above_low=True)

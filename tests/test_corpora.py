@@ -174,7 +174,7 @@ def test_csv_with_quotes_columns_in_any_order_and_extras(tmp_path):
     )
     corpus = load_corpus(write(tmp_path / "mine.csv", text, "cp949"))
     assert corpus[0] == ("a-1", "사과, 빨간.", "The apple, red.", "과일")
-    assert corpus.en[1] == "Two\nlines."
+    assert corpus.en[1] == "Two lines."  # 셀 안의 줄바꿈은 공백이 됩니다
 
 
 def test_nfd_file_is_normalized(tmp_path):
@@ -185,13 +185,14 @@ def test_nfd_file_is_normalized(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("가\ta\n나\n다\tc\td\n", ["2번째 줄: 칸이 2개여야 하는데 1개", "3번째 줄: 칸이 2개여야 하는데 3개"]),
-        ("가\ta\n\tb\n다\t \n", ["2번째 줄: 한국어 칸이 비었습니다", "3번째 줄: 영어 칸이 비었습니다"]),
+        ("가\ta\n나\n다\tc\td\n", ["2번째 줄: 열이 2개여야 하는데 1개", "3번째 줄: 열이 2개여야 하는데 3개"]),
+        ("가\ta\n\tb\n다\t \n", ["2번째 줄: '0번' 열이 비었습니다", "3번째 줄: '1번' 열이 비었습니다"]),
         ("가\ta\n나\tb\n가\ta\n", ["3번째 줄: 1번째 줄과 같습니다"]),
-        ("a\t가\nb\t나\n", ["한글이 하나도 없습니다", "두 칸이 바뀐 듯합니다"]),
-        ("a\tb\n", ["한글이 하나도 없습니다"]),
-        ("ko\ten\n", ["머리줄만 있고"]),
-        ("ko\t뜻\n가\ta\n", ["머리줄에 'ko'와 'en'"]),
+        ("가나\ta\nb\t나다\n다라\tc\n", ["2번째 줄: 다른 줄과 달리"]),
+        ("가\t나\n다\t라\n", ["두 열이 모두 한국어"]),
+        ("a\tb\n", ["한글이 없습니다"]),
+        ("ko\ten\n", ["문장쌍이 없습니다"]),
+        ("ko\t뜻\n가\ta\n", ["columns=", "0: 'ko', 1: '뜻'"]),
         ("", ["빈 파일"]),
         ("\n \n", ["빈 파일"]),
     ],
@@ -207,7 +208,7 @@ def test_broken_rows_are_all_named_and_nothing_is_loaded(tmp_path, text, expecte
 
 
 def test_only_the_first_ten_bad_lines_are_listed(tmp_path):
-    path = write(tmp_path / "many.tsv", "가\ta\n" + "칸이 하나\n" * 25)
+    path = write(tmp_path / "many.tsv", "가\ta\n" + "열이 하나\n" * 25)
     with pytest.raises(CorpusError, match="25개") as caught:
         load_corpus(path)
     assert str(caught.value).count("번째 줄:") == 10
@@ -217,7 +218,7 @@ def test_only_the_first_ten_bad_lines_are_listed(tmp_path):
 def test_undecodable_lines_are_named(tmp_path):
     path = tmp_path / "bytes.tsv"
     path.write_bytes("가\ta\n".encode() + b"\xff\xfa\tb\n" + "다\tc\n".encode())
-    with pytest.raises(CorpusError, match="2번째 줄: UTF-8로도 CP949로도"):
+    with pytest.raises(CorpusError, match="2번째 줄: UTF-8로 읽을 수 없는"):
         load_corpus(path)
 
 

@@ -40,7 +40,8 @@ def test_student_form_has_no_solution_and_no_output(archives):
     assert {
         "labse-course/Makefile",
         "labse-course/README.md",
-        "labse-course/labse_helpers/muse.py",
+        "labse-course/labse_helpers/encoders/muse.py",
+        "labse-course/labse_helpers/teaching/quizzes/01_architecture.json",
     } <= files.keys()
     assert not any("instructor" in name or "/tests/" in name for name in files)
     for name, notebook in notebooks_in(files).items():

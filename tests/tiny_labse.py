@@ -7,7 +7,9 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 import torch
+from huggingface_hub.utils._http import default_client_factory
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Normalize, Transformer
@@ -41,6 +43,27 @@ def build_tiny_labse(cache: Path) -> Path:
     (repo / "refs" / "main").write_text(COMMIT, encoding="utf-8")
     shutil.rmtree(work)
     return snapshot
+
+
+def use_cache(monkeypatch: pytest.MonkeyPatch, cache: Path, hub: str | None = None) -> None:
+    """이 프로세스가 ``cache``를 허브 캐시로 쓰게 합니다. ``hub``가 주소면 허브의 요청이 모두 그리로 가고, None이면 오프라인입니다."""
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(cache))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", hub is None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+
+    def client():
+        made = default_client_factory()
+        if hub is not None:
+            hooks = made.event_hooks["request"]
+            made.event_hooks = {"request": [*hooks, lambda request: _send_to(hub, request)]}
+        return made
+
+    monkeypatch.setattr("huggingface_hub.utils._http._GLOBAL_CLIENT_FACTORY", client)
+    monkeypatch.setattr("huggingface_hub.utils._http._GLOBAL_CLIENT", None)
+
+
+def _send_to(hub: str, request) -> None:
+    request.url = type(request.url)(hub + request.url.raw_path.decode())
 
 
 def to_older_form(snapshot: Path) -> None:

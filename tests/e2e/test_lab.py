@@ -1,4 +1,4 @@
-"""진짜 JupyterLab에서: 장마다 Run All, 연습에 틀리게 또 맞게 답하기, 퀴즈, 손잡이, 글 상자, 검색창."""
+"""진짜 JupyterLab에서: 장마다 Run All, 연습에 틀리게 또 맞게 답하기, 퀴즈, 슬라이더, 글 상자, 검색창."""
 
 import re
 import time
@@ -153,7 +153,7 @@ def wait_for_change(page, read, before) -> float:
 
 def test_sliders_move_the_picture(chapter):
     if chapter.name != "02_in_batch_negatives":
-        pytest.skip("2장의 손잡이")
+        pytest.skip("2장의 슬라이더")
     show(chapter, find(chapter, "loss_explorer("))
     handles = active_output(chapter).locator(".noUi-handle")
     handles.first.wait_for(timeout=10_000)
@@ -188,7 +188,16 @@ def test_typed_sentences_redraw_the_heatmap(chapter, record_property):
     box.fill("한 문장")
     wait_for_change(chapter, lambda page: active_output(page).inner_text(), before)
     assert "2개에서 12개까지" in active_output(chapter).inner_text()
-    box.fill("고양이가 잔다.\nThe cat is asleep.\nEl tren llega tarde.")
+    same = "철수가 영희를 어제 학교에서 만났다."
+    lines = [same, same, same.replace("만났다", "때렸다"), "$5_$ to $9", "<b>굵게</b> \U0001f642"]
+    before = heatmap(chapter)
+    box.fill("\n".join(lines))
+    wait_for_change(chapter, heatmap, before)
+    rows = active_output(chapter).locator("table.heatmap th.row_heading").all_inner_texts()
+    assert rows == [f"{i}. {line}" for i, line in enumerate(lines, start=1)]
+    before = heatmap(chapter)
+    box.fill("고양이가 잔다.\nThe cat is asleep.\nEl tren llega tarde.")  # 얼어붙지 않았습니다
+    wait_for_change(chapter, heatmap, before)
     chapter.wait_for_timeout(800)
     chapter.screenshot(path=SHOTS / "lab-sentence-lab.png")
 

@@ -91,15 +91,16 @@ def test_wrong_answers_get_different_hints(number):
 
 
 @pytest.mark.parametrize("number", numbers())
-def test_any_input_is_survived(number):
+def test_any_input_is_survived_and_never_right(number):
     for answer in STRANGE:
         verdict = judge(number, answer, **GIVEN.get(number, {}))
-        assert verdict.status in ("right", "wrong", "unanswered")
+        assert verdict.status != "right", (answer, verdict)
+        assert re.search(r"[.?]$", verdict.message), verdict
     for answer in (None, ..., [...], (None, 1)):
         assert judge(number, answer, **GIVEN.get(number, {})).status == "unanswered"
     assert judge(number, "글자", **GIVEN.get(number, {})).status == "wrong"
     for given in ({}, {"model": None}, {"없는 것": 1}):
-        judge(number, 1.0, **given)
+        assert judge(number, 1.0, **given).status == "wrong"
 
 
 def test_unknown_number_is_said(capsys):

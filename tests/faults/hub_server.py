@@ -1,4 +1,4 @@
-"""이 컴퓨터 안의 작은 모델 허브: 진짜 허브 클라이언트로 내려받기를 시험하고, 도중에 끊습니다."""
+"""이 컴퓨터 안의 작은 모델 허브: 진짜 허브 클라이언트로 내려받기를 테스트하고, 도중에 끊거나 멈춥니다."""
 
 import hashlib
 import json
@@ -12,11 +12,15 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 class HubServer:
     """``folder``의 파일을 ``sentence-transformers/LaBSE``로 내놓습니다.
 
-    ``cut``이 파일 이름이면 그 파일은 절반만 보내고 연결을 끊습니다. ``requested``에 (이름, Range)가 쌓입니다.
+    ``cut``이 파일 이름이면 그 파일은 절반만 보내고 연결을 끊습니다. ``stall``이면 절반만 보내고 ``halfway``를 알린 뒤, ``close``할
+    때까지 연결을 쥐고 있습니다. ``requested``에 (이름, Range)가 쌓입니다.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.cut = folder, None
+        self.folder = folder
+        self.cut: str | None = None
+        self.stall: str | None = None
+        self.halfway, self.released = threading.Event(), threading.Event()
         self.requested: list[tuple[str, str | None]] = []
         hub = self
 
@@ -37,6 +41,7 @@ class HubServer:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
+        self.released.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -69,7 +74,7 @@ class HubServer:
         start = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted else 0
         if wanted:
             headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        cut_at = max(0, len(data) // 2 - start) if self.cut == name else None
+        cut_at = max(0, len(data) // 2 - start) if name in (self.cut, self.stall) else None
         return self._send(request, 206 if wanted else 200, data[start:], body, headers, cut_at)
 
     def _send(self, request, status, data, body, headers=None, cut_at=None) -> None:
@@ -81,4 +86,8 @@ class HubServer:
         if body:
             request.wfile.write(data[:cut_at])
         if cut_at is not None:
+            if self.stall is not None:
+                request.wfile.flush()
+                self.halfway.set()
+                self.released.wait(60)
             request.close_connection = True

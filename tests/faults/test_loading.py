@@ -1,16 +1,23 @@
-"""load_model과 load_corpus가 겪는 일: 도중에 끊기는 내려받기, 잘린 가중치, 쓸 수 없는 캐시."""
+"""load_model과 load_corpus가 겪는 일: 도중에 끊기거나 죽는 내려받기, 잘린 가중치, 쓸 수 없는 캐시."""
 
+import multiprocessing
+import os
 import shutil
+import signal
+import sys
+import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hub_server import HubServer
-from test_models import FIND, run_python, snapshot_of
+from tiny_labse import REPO_FOLDER, use_cache
 
-from labse_helpers import CorpusError, ModelUnavailableError, load_corpus, load_model
+from labse_helpers import CorpusError, ModelUnavailableError, labse_is_cached, load_corpus, load_model
 
-ENCODE = (
-    f"{FIND} m = load_model('labse', device='cpu'); print(labse_is_cached(), m.encode('문장')[:4].tolist())"
-)
+
+def snapshot_of(cache: Path) -> Path:
+    return next((cache / REPO_FOLDER / "snapshots").iterdir())
 
 
 @pytest.fixture()
@@ -20,48 +27,67 @@ def hub(tiny_labse_cache):
     server.close()
 
 
-def load(hub, cache, code=ENCODE, **environment):
-    return run_python(
-        code, cache, HF_HUB_OFFLINE="0", HF_ENDPOINT=hub.url, HF_HUB_DISABLE_XET="1", **environment
-    )
+@pytest.fixture()
+def cache(hub, tmp_path, monkeypatch):
+    """빈 캐시. 지금부터 이 캐시와 우리 허브를 씁니다. 다시 시도하기 전에 쉬지 않습니다."""
+    use_cache(monkeypatch, tmp_path / "cache", hub.url)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    return tmp_path / "cache"
 
 
-def test_labse_is_downloaded_through_the_real_client(hub, tmp_path, tiny_labse_cache):
-    downloaded = load(hub, tmp_path / "cache")
-    assert downloaded.returncode == 0, downloaded.stderr
-    assert downloaded.stdout == run_python(ENCODE, tiny_labse_cache).stdout
+@pytest.fixture()
+def expected(tiny_labse_cache):
+    """캐시의 LaBSE가 내야 하는 벡터."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_cache(patch, tiny_labse_cache)
+        return load_model("labse", device="cpu").encode("문장")
+
+
+def test_labse_is_downloaded_through_the_real_client(hub, cache, expected):
+    np.testing.assert_array_equal(load_model("labse", device="cpu").encode("문장"), expected)
+    assert "model.safetensors" in dict(hub.requested)
     hub.requested.clear()
-    assert load(hub, tmp_path / "cache").stdout == downloaded.stdout
+    np.testing.assert_array_equal(load_model("labse", device="cpu").encode("문장"), expected)
     assert hub.requested == []  # 두 번째는 캐시에서
 
 
-@pytest.mark.parametrize("cut", ["model.safetensors", "modules.json"])
-def test_download_cut_in_the_middle(hub, tmp_path, tiny_labse_cache, cut):
+@pytest.mark.parametrize("cut", ["model.safetensors", "modules.json", "2_Dense/model.safetensors"])
+def test_download_cut_in_the_middle(hub, cache, expected, monkeypatch, cut):
     """받다가 끊기면 한국어로 알리고, 반쪽을 인코더로 쓰지 않으며, 다음번에 받습니다."""
-    cache = tmp_path / "cache"
+    monkeypatch.delenv("LABSE_MODEL")
     hub.cut = cut
-    broken = load(hub, cache)
-    assert "ModelUnavailableError: LaBSE(1.9 GB)" in broken.stderr
-    assert "make labse" in broken.stderr
-    code = f"{FIND} print(labse_is_cached(), load_model().card.name)"
-    assert run_python(code, cache).stdout.splitlines()[-1] == "False mUSE v3"
+    with pytest.raises(ModelUnavailableError, match=r"(?s)LaBSE\(1.9 GB\).*make labse"):
+        load_model("labse")
+    assert cut in dict(hub.requested)
+    assert not labse_is_cached()
+    assert load_model().card.name == "mUSE v3"
     hub.cut = None
-    healed = load(hub, cache)
-    assert healed.returncode == 0, healed.stderr
-    assert healed.stdout == run_python(ENCODE, tiny_labse_cache).stdout
+    np.testing.assert_array_equal(load_model("labse", device="cpu").encode("문장"), expected)
 
 
-def test_killed_download_is_continued(hub, tmp_path):
-    """내려받는 프로세스를 kill -9 해도 반쪽 상태가 남지 않습니다."""
-    cache = tmp_path / "cache"
-    hub.cut = "model.safetensors"
-    code = f"import os, signal, threading; threading.Timer(6, os.kill, (os.getpid(), signal.SIGKILL)).start(); {ENCODE}"
-    killed = load(hub, cache, code)
-    assert killed.returncode != 0
-    hub.cut = None
-    healed = load(hub, cache)
-    assert healed.returncode == 0, healed.stderr
-    assert healed.stdout.startswith("True")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="프로세스를 복제할 수 있는 운영 체제에서만")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_killed_download_is_continued(hub, cache, expected, monkeypatch):
+    """가중치를 절반 받은 순간에 kill -9 해도 반쪽을 쓰지 않고, 다음번에 받다 만 파일부터 이어서 받습니다."""
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 65_536)  # 받는 대로 디스크에 적습니다
+    hub.stall = "model.safetensors"
+    process = multiprocessing.get_context("fork").Process(target=load_model, args=("labse", "cpu"))
+    process.start()
+    assert hub.halfway.wait(30), "가중치를 받기 시작하지 않았습니다"
+    size = (hub.folder / "model.safetensors").stat().st_size
+    deadline = time.monotonic() + 30
+    while not (got := sum(f.stat().st_size for f in cache.rglob("*.incomplete"))):
+        assert time.monotonic() < deadline, "받은 것이 디스크에 없습니다"
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+    assert 0 < got < size and not labse_is_cached()
+    hub.stall = None
+    hub.requested.clear()
+    np.testing.assert_array_equal(load_model("labse", device="cpu").encode("문장"), expected)
+    again = [name for name, _ in hub.requested]
+    assert "model.safetensors" in again
+    assert not {"modules.json", "config.json"} & set(again)  # 다 받은 것은 다시 받지 않습니다
 
 
 def damaged(data, damage):
@@ -69,60 +95,59 @@ def damaged(data, damage):
 
 
 @pytest.mark.parametrize(
-    "file", ["model.safetensors", "2_Dense/model.safetensors", "tokenizer.json", "config.json"]
+    "file",
+    ["model.safetensors", "2_Dense/model.safetensors", "tokenizer.json", "config.json", "modules.json"],
 )
 @pytest.mark.parametrize("damage", ["truncated", "empty", "garbage"])
 def test_damaged_file_in_the_cache_is_refused(tiny_labse_cache, tmp_path, monkeypatch, file, damage):
-    cache = tmp_path / "hub"
-    shutil.copytree(tiny_labse_cache, cache, symlinks=True)
-    path = snapshot_of(cache) / file
+    copy = tmp_path / "hub"
+    shutil.copytree(tiny_labse_cache, copy, symlinks=True)
+    path = snapshot_of(copy) / file
     path.write_bytes(damaged(path.read_bytes(), damage))
-    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(cache))
+    use_cache(monkeypatch, copy)
     with pytest.raises(ModelUnavailableError, match=r"(?s)LaBSE.*load_model\('muse'\)"):
         load_model("labse")
 
 
-@pytest.mark.parametrize("kind", ["file", "dangling"])
-def test_cache_folder_that_cannot_be_used(hub, tmp_path, kind):
-    cache = tmp_path / "cache"
+@pytest.mark.parametrize("kind", ["file", "loop", "read only"])
+def test_cache_folder_that_cannot_be_used(hub, cache, monkeypatch, kind):
+    monkeypatch.delenv("LABSE_MODEL")
     if kind == "file":
         cache.write_text("폴더가 아닙니다", encoding="utf-8")
-    else:
-        cache = tmp_path / "loop"
+    elif kind == "loop":
         cache.symlink_to(cache)  # 자기 자신을 가리킵니다
-    result = load(hub, cache, f"{FIND} print(labse_is_cached(), load_model().card.name); load_model('labse')")
-    assert result.stdout.splitlines()[-1] == "False mUSE v3", result.stderr
-    assert "ModelUnavailableError: LaBSE(1.9 GB)" in result.stderr
-
-
-def test_home_that_cannot_be_written(tmp_path):
-    """내장 인코더와 말뭉치는 홈 폴더에 아무것도 쓰지 않습니다."""
-    code = f"{FIND} from labse_helpers import load_corpus; print(len(load_corpus('course')), load_model('muse').card.name)"
-    result = run_python(
-        code, "/proc/no-cache", HOME="/proc/no-home", XDG_CACHE_HOME="/proc/no-cache", HF_HOME="/proc/no-hf"
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.split(maxsplit=1)[1].strip() == "mUSE v3"
+    else:
+        monkeypatch.setenv(
+            "SENTENCE_TRANSFORMERS_HOME", "/proc/no-cache" if sys.platform == "linux" else "\0"
+        )
+    assert not labse_is_cached()
+    assert load_model().card.name == "mUSE v3"
+    with pytest.raises(ModelUnavailableError, match=r"LaBSE\(1.9 GB\)"):
+        load_model("labse")
 
 
 @pytest.fixture(scope="module")
 def saved(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder") / "saved"
-    model.save(str(folder))
+    model.save(folder)
     return folder
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "garbage", "missing"])
-@pytest.mark.parametrize("file", ["model.safetensors", "sp.model", "modules.json"])
+@pytest.mark.parametrize("file", ["model.safetensors", "sp.model", "modules.json", "card.json"])
 def test_damaged_saved_encoder_is_refused(saved, file, damage):
-    path = next(saved.rglob(file))
+    path = saved / file
     data = path.read_bytes()
     path.unlink()
     try:
         if damage != "missing":
             path.write_bytes(damaged(data, damage))
+        elif file == "card.json":  # 카드만 없으면 아무것도 내세우지 않고 엽니다
+            card = load_model(saved).card
+            assert (card.name, card.languages, card.tuned_on) == ("saved", None, None)
+            return
         with pytest.raises(ModelUnavailableError, match="온전한 폴더"):
-            load_model(str(saved))
+            load_model(saved)
     finally:
         path.write_bytes(data)
 

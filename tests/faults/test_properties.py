@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labse_helpers import CorpusError, InputError, exact_top_k, load_corpus
+from labse_helpers import CorpusError, InputError, load_corpus
 
 any_text = st.text(st.characters(codec=None), max_size=60)  # 서로게이트를 포함한 모든 유니코드
 hangul = st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1, max_size=20)
@@ -80,20 +80,3 @@ def test_any_file_is_a_corpus_or_our_error(tmp_path, content):
     else:
         assert len(corpus.ko) == len(corpus.en) > 0
         assert all(sentence.strip() for sentence in corpus.ko + corpus.en)
-
-
-@relaxed
-@given(
-    n_queries=st.integers(1, 40), n_corpus=st.integers(1, 300), top_k=st.integers(1, 30),
-    levels=st.integers(1, 5), seed=st.integers(0, 1_000),
-)  # fmt: skip
-def test_search_agrees_with_sorting_whatever_the_ties(n_queries, n_corpus, top_k, levels, seed):
-    rng = np.random.default_rng(seed)
-    queries = rng.integers(-levels, levels + 1, (n_queries, 3)).astype(np.float32)
-    corpus = rng.integers(-levels, levels + 1, (n_corpus, 3)).astype(np.float32)
-    top_k = min(top_k, n_corpus)
-    scores, indices = exact_top_k(queries, corpus, top_k)
-    full = queries @ corpus.T
-    assert np.array_equal(scores.numpy(), -np.sort(-full, axis=1)[:, :top_k])
-    assert np.array_equal(np.take_along_axis(full, indices.numpy(), axis=1), scores.numpy())
-    assert all(len(set(row)) == top_k for row in indices.tolist())

@@ -1,5 +1,7 @@
 """01장의 채점: 읽는 횟수, [CLS]에서 문장 벡터까지, 빈자리를 뺀 평균 풀링, 어휘표의 크기, 이웃한 두 토큰 읽기."""
 
+from typing import Any
+
 import torch
 
 from .grading import as_array, call_on_arrays, close, compare, exercise, expect
@@ -191,7 +193,7 @@ def grade_small_vocabulary(answer):
             sizes,
             "매개변수의 수가 다릅니다. 4절의 `counts`에서 바뀌는 부분은 하나뿐입니다.",
         )
-    shares = {
+    shares: dict[str, Any] = {
         "매개변수의 수는 맞았습니다. 비율은 처음의 전체가 아니라 새 전체로 나누십시오.": table / TOTAL,
         "매개변수의 수는 맞았습니다. 백분율이 아니라 0과 1 사이의 비율로 적으십시오.": [
             100 * table / total,

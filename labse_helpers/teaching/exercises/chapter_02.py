@@ -257,11 +257,11 @@ def grade_masked(function):
         f"(N, N) = (5, 5)를 기다렸는데 모양이 {values.shape}입니다. 받은 행렬과 같은 모양이어야 합니다.",
     )
     hidden = values <= -1e4
-    logits, same, eye = logits.numpy().astype(np.float64), same.numpy(), eye.numpy()
-    target = same & ~eye
-    expect(not close(values, logits), try_nothing)
+    given, alike, diagonal = logits.double().numpy(), same.numpy(), eye.numpy()
+    target = alike & ~diagonal
+    expect(not close(values, given), try_nothing)
     expect(
-        not hidden[eye].any(),
+        not hidden[diagonal].any(),
         "대각선까지 가렸습니다. 정답이 사라지면 손실이 무한대가 됩니다.",
     )
     expect(
@@ -273,7 +273,7 @@ def grade_masked(function):
         "아주 큰 수를 넣었습니다. 그러면 가린 칸이 확률을 모두 가져갑니다.",
     )
     expect(
-        not (hidden == (~same)).all(),
+        not (hidden == (~alike)).all(),
         "거꾸로 가렸습니다. 뜻이 다른 남은 남아 있어야 배울 것이 있습니다.",
     )
     expect(
@@ -292,7 +292,7 @@ def grade_masked(function):
         "가린 칸이 다릅니다. 뜻이 같은데 짝은 아닌 칸만 가려야 합니다. `same`과 대각선을 함께 출력해 보십시오.",
     )
     expect(
-        close(values[~target], logits[~target]),
+        close(values[~target], given[~target]),
         "가리지 않은 칸의 점수까지 바뀌었습니다. 다른 칸은 그대로 두십시오.",
     )
 

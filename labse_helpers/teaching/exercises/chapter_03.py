@@ -1,6 +1,7 @@
 """03장의 채점: 늘인 벡터의 내적과 코사인, 행의 길이를 1로, 짝을 지키며 다듬기, 한 번만 인코딩하기, 칸 수로 묶기."""
 
 import unicodedata
+from typing import Any
 
 import numpy as np
 
@@ -92,8 +93,8 @@ def grade_unit_rows(function):
         "길이로 나누지 않고 길이를 곱했습니다. 긴 행이 더 길어집니다.": [x * norms],
         "길이가 1보다 짧은 행은 그대로 두었습니다. 짧은 행도 1로 늘여야 합니다.": [x / np.maximum(norms, 1)],
     }  # fmt: skip
-    for hint, values in mistakes.items():
-        expect(not any(close(answer, value) for value in values), hint)
+    for message, values in mistakes.items():
+        expect(not any(close(answer, value) for value in values), message)
     expect(
         close(answer, x / norms),
         "모양은 맞지만 값이 다릅니다. 돌려준 배열에서 행마다 제곱의 합을 구해 1인지 보십시오.",
@@ -140,7 +141,8 @@ PAIRS = [  # 3.3에서 다듬을 짝들
 
 
 def cleaned(pair: tuple[str, str]) -> tuple[str, str]:
-    return tuple(unicodedata.normalize("NFC", line).strip() for line in pair)
+    ko, en = (unicodedata.normalize("NFC", line).strip() for line in pair)
+    return ko, en
 
 
 def loosely(line: str) -> str:
@@ -290,7 +292,7 @@ REPEATED = (
 )
 def grade_encode_once(function):
     for sentences in REPEATED:
-        calls = []
+        calls: list[list[str]] = []
 
         def encode(lines, *args, calls=calls, **options):
             """무엇을 몇 번 넣었는지 적어 두는 인코더."""
@@ -367,7 +369,7 @@ def fewest_batches(lengths: np.ndarray, max_cells: int) -> int:
     return count
 
 
-def as_batches(answer: object) -> list[list[int]]:
+def as_batches(answer: Any) -> list[list[int]]:
     """답을 번호의 목록의 목록으로 바꿉니다."""
     expect(
         isinstance(answer, (list, tuple)),

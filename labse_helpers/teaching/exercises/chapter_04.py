@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Callable
 
 import numpy as np
 
@@ -203,7 +204,9 @@ def f1_of(kept: np.ndarray, labels: np.ndarray) -> float:
     return 2 * (kept & labels).sum() / max(1, kept.sum() + labels.sum())
 
 
-def best_threshold(scores: np.ndarray, labels: np.ndarray, merit=f1_of, keeps=np.greater_equal) -> float:
+def best_threshold(
+    scores: np.ndarray, labels: np.ndarray, merit: Callable = f1_of, keeps: Callable = np.greater_equal
+) -> float:
     """``scores`` 가운데 ``merit``가 가장 큰 기준값. 같으면 가장 작은 것입니다."""
     candidates = np.unique(scores)
     return float(candidates[np.argmax([merit(keeps(scores, t), labels) for t in candidates])])
@@ -310,8 +313,8 @@ def letters_only(sentence: str) -> str:
 
 def n_changed_words(first: str, second: str) -> int:
     """한 문장을 다른 문장으로 고치려면 바꾸거나 넣거나 빼야 하는 어절의 수."""
-    words = [re.sub(r"[^\w\s]", "", sentence).split() for sentence in (first, second)]
-    steps = difflib.SequenceMatcher(None, *words, autojunk=False).get_opcodes()
+    before, after = (re.sub(r"[^\w\s]", "", sentence).split() for sentence in (first, second))
+    steps = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
     return sum(max(i2 - i1, j2 - j1) for step, i1, i2, j1, j2 in steps if step != "equal")
 
 

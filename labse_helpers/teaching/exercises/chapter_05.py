@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ...evaluation import margin_scores
+from ...search.margin import margin_scores
 from .grading import as_array, as_integer, call, call_on_arrays, close, compare, exercise, expect
 
 N_QUERIES, N_CORPUS = 1_000, 50_000  # 5.2
@@ -182,7 +182,7 @@ def grade_hub_matrix(answer):
         not others,
         f"허브가 아닌 열을 고른 행이 있습니다. 코사인으로는 모든 행이 {HUB}번 열을 골라야 합니다.",
     )
-    margins = margin_scores(matrix, k=NEIGHBOURS)
+    margins = np.asarray(margin_scores(matrix, k=NEIGHBOURS))
     by_margin = margins.argmax(axis=1)
     fixed = int((by_margin == np.arange(SIZE)).sum())
     expect(

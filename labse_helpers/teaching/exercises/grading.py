@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 CHAPTERS = ("chapter_01", "chapter_02", "chapter_03", "chapter_04", "chapter_05", "chapter_06", "chapter_07")
 MARKS = {"right": "✓", "wrong": "✗", "unanswered": "…"}
@@ -16,7 +18,7 @@ MARKS = {"right": "✓", "wrong": "✗", "unanswered": "…"}
 _GRADERS: dict[str, tuple[Callable, str]] = {}
 
 
-class Hint(Exception):  # noqa: N818 - 오류가 아니라 학생에게 줄 실마리입니다
+class Hint(Exception):  # noqa: N818 - 오류가 아니라 학생에게 줄 힌트입니다
     """답이 어긋났습니다. 메시지는 무엇이 어긋났는지와 어디를 볼지를 말하고, 답은 말하지 않습니다."""
 
 
@@ -95,7 +97,7 @@ def is_unanswered(answer: object) -> bool:
 
 
 def expect(condition: object, hint: str) -> None:
-    """조건이 거짓이면 ``hint``를 실마리로 줍니다."""
+    """조건이 거짓이면 ``hint``를 힌트로 줍니다."""
     if not bool(condition):
         raise Hint(hint)
 
@@ -135,7 +137,7 @@ def as_integer(answer: object) -> int:
     return int(value)
 
 
-def call(function: object, *args: object) -> object:
+def call(function: object, *args: object) -> Any:
     """학생이 쓴 함수를 인자의 사본으로 부릅니다.
 
     Raises:
@@ -155,8 +157,8 @@ def call(function: object, *args: object) -> object:
     return result
 
 
-def call_on_arrays(function: object, *args: object, broken: str) -> object:
-    """``call``과 같되, 배열의 모양이 맞지 않아 난 오류에는 ``broken``을 실마리로 줍니다."""
+def call_on_arrays(function: object, *args: object, broken: str) -> Any:
+    """``call``과 같되, 배열의 모양이 맞지 않아 난 오류에는 ``broken``을 힌트로 줍니다."""
     try:
         return call(function, *args)
     except Hint as hint:
@@ -165,17 +167,17 @@ def call_on_arrays(function: object, *args: object, broken: str) -> object:
         raise
 
 
-def close(first: np.ndarray | float, second: np.ndarray | float, tolerance: float = 1e-4) -> bool:
+def close(first: ArrayLike, second: ArrayLike, tolerance: float = 1e-4) -> bool:
     """모양이 같고 모든 값의 차이가 ``tolerance`` 안이면 True."""
     first, second = np.asarray(first), np.asarray(second)
     return first.shape == second.shape and bool(np.allclose(first, second, rtol=0, atol=tolerance))
 
 
-def compare(answer: np.ndarray, right: np.ndarray | float, mistakes: dict, otherwise: str) -> None:
-    """맞으면 그냥 돌아오고, 아니면 값이 같은 오답의 실마리를, 없으면 ``otherwise``를 던집니다.
+def compare(answer: np.ndarray, right: ArrayLike, mistakes: dict, otherwise: str) -> None:
+    """맞으면 그냥 돌아오고, 아니면 값이 같은 오답의 힌트를, 없으면 ``otherwise``를 던집니다.
 
     Args:
-        mistakes: 실마리에서, 그 실수를 하면 나올 값 하나 또는 여럿(목록)으로.
+        mistakes: 힌트에서, 그 실수를 하면 나올 값 하나 또는 여럿(목록)으로.
     """
     if close(answer, right):
         return

