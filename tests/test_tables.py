@@ -282,3 +282,97 @@ def test_duplicates_empty_cells_and_widths_of_noisy_corpora(tmp_path):
     for line in (4, 5, 6, 7):
         assert f"{line}번째 줄" in str(caught.value)
     assert pairs_of(path, on_error="skip") == [*PAIRS, (KO[1], "Another one.")]
+
+
+# ---- 조용히 틀리기 쉬운 것들
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("질문 내용입니다.", "English side."), ("가", "나"), ("국어 시간에 쓴 것", "옮긴 것")],
+)
+def test_a_header_chosen_by_name_is_never_data(tmp_path, names):
+    path = write(tmp_path / "a.tsv", "\t".join(names) + "\n" + TSV)
+    assert pairs_of(path, columns=names) == PAIRS
+    assert read_sentences(path, names[0]).sentences == KO
+
+
+@pytest.mark.parametrize("first", [("영어", "English"), ("한국어", "Korean"), ("영문", "eng")])
+def test_a_list_of_languages_is_asked_about_and_keeps_its_first_row(tmp_path, first, capsys):
+    path = write(tmp_path / "a.tsv", "\t".join(first) + "\n" + TSV)
+    with pytest.raises(CorpusError, match=r"columns=\(0, 1\)"):
+        read_pairs(path)
+    assert pairs_of(path, columns=(0, 1)) == [first, *PAIRS]
+    assert "첫 줄" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "header", ["국문번역\tEnglishText", "korean_source\ten translation", "한글원문\t영어번역"]
+)
+def test_compound_names_are_headers(tmp_path, header):
+    assert pairs_of(write(tmp_path / "a.tsv", f"{header}\n{TSV}")) == PAIRS
+
+
+@pytest.mark.parametrize("header", ["ko\ten", "원문\t번역문", "id\tsentence\tscore"])
+def test_a_table_named_as_text_is_asked_about(tmp_path, header):
+    path = write(tmp_path / "a.txt", f"{header}\n" + "\t".join(["x"] * len(header.split("\t"))) + "\n")
+    with pytest.raises(CorpusError, match="column"):
+        read_sentences(path)
+    assert read_sentences(path, 0).sentences == ["x"]
+
+
+@pytest.mark.parametrize("word", ["철책", "창천", "책 철책"])
+def test_a_short_cp949_word_that_is_also_utf8_is_asked_about(tmp_path, word):
+    path = write(tmp_path / "a.txt", word, "cp949")
+    path.read_bytes().decode("utf-8")  # UTF-8로도 풀립니다
+    with pytest.raises(CorpusError, match="encoding='cp949'"):
+        read_sentences(path)
+    assert read_sentences(path, encoding="cp949").sentences == [word]
+
+
+@pytest.mark.parametrize("text", ["déjà vu\nà la carte", "Größe\nÜbermut", "señor\nmañana"])
+def test_latin_utf8_is_not_taken_for_korean(tmp_path, text):
+    assert read_sentences(write(tmp_path / "a.txt", text)).sentences == text.split("\n")
+
+
+@pytest.mark.parametrize("wrong", ["latin-1", "cp1252"])
+@pytest.mark.parametrize(
+    "rows", ["나는 사람이다", "하나 사고 나가자\n\n사람이 가다", "ko\ten\n나는 사람이다\tI am"]
+)
+def test_text_saved_broken_is_refused(tmp_path, wrong, rows):
+    path = write(tmp_path / "a.txt", rows.encode().decode(wrong))
+    with pytest.raises(CorpusError, match="깨진 채"):
+        read_sentences(path, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['ko\ten\n"첫 줄\n둘째 줄"\tEnglish one.\n그는 "네" 했다.\tHe said yes.\n', '가\tx\n"앞\n뒤"\tone\n5" 화면\n그는 "네" 했다.\tHe said yes.\n',
+     '그는 "네" 했다.\tHe said yes.\n끝\t"half\nother"\n'],
+)  # fmt: skip
+def test_half_a_quoted_cell_is_never_a_sentence(tmp_path, text):
+    got = pairs_of(write(tmp_path / "a.tsv", text), on_error="skip")
+    assert got == [('그는 "네" 했다.', "He said yes.")] or got == [
+        ("x", "two"),
+        ('그는 "네" 했다.', "He said yes."),
+    ]
+
+
+def test_a_delimiter_that_could_be_either_is_asked_about(tmp_path):
+    rows = "물이 차요;The water is cold, really\n늦었어요;It is late, sorry\n"
+    with pytest.raises(CorpusError, match="쌍반점"):
+        read_pairs(write(tmp_path / "a.csv", rows))
+    assert pairs_of(write(tmp_path / "b.csv", f"ko;en\n{rows}"))[1] == ("늦었어요", "It is late, sorry")
+    sentences = "물이 차요; 정말\n늦었어요\n비가 와요\n표를 샀다\n"
+    assert len(read_sentences(write(tmp_path / "c.csv", sentences)).sentences) == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [('{"ko": "\\ud800물", "en": "x"}', "서로게이트"), ('{"ko": "물"}', "비었습니다"), ('{"ko": ["물"], "en": "x"}', "글이 아닙니다"), ("[1, 2]", "올바른 JSON")],
+)  # fmt: skip
+def test_odd_json_lines_are_named(tmp_path, line, reason):
+    rows = "".join(json.dumps({"ko": ko, "en": en}) + "\n" for ko, en in PAIRS)
+    with pytest.raises(CorpusError, match=f"1번째 줄: .*{reason}"):
+        read_pairs(write(tmp_path / "a.jsonl", f"{line}\n{rows}"))
+    assert pairs_of(write(tmp_path / "a.jsonl", f"{line}\n{rows}"), on_error="skip") == PAIRS

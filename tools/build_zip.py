@@ -1,9 +1,10 @@
-"""나누어 줄 묶음: ``python tools/build_zip.py student|instructor``
+"""나누어 줄 압축 파일: ``python tools/build_zip.py student|instructor``
 
 학생용은 풀이와 출력이 없고, 강사용은 풀이가 펼쳐져 있고 강사 안내서가 들어 있습니다. 풀어서 `make lab`이면 열립니다.
 """
 
-import subprocess
+import os
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -23,7 +24,12 @@ LEFT_OUT = {
     ),
     "instructor": ("tests/", "benchmarks/", ".ci/", ".github/"),
 }
-FIXED_DATE = (2026, 1, 1, 0, 0, 0)  # 내용이 같으면 묶음도 바이트까지 같습니다
+# 만들어진 것과 도구의 캐시. .gitignore의 목록과 같고, git이 없어도 압축 파일을 만들 수 있습니다.
+NOT_SOURCE = re.compile(
+    r"(?:build|__pycache__|[^/]*\.egg-info|\.(?:git|venv|hypothesis|ipynb_checkpoints|(?:mypy|pytest|ruff)_cache))"
+)
+FIXED_DATE = (2026, 1, 1, 0, 0, 0)  # 내용이 같으면 압축 파일도 바이트까지 같습니다
+LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
 
 
 def for_student(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -42,18 +48,45 @@ def for_instructor(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
+def source_files(root: Path) -> list[str]:
+    """저장소의 원본 파일: ``root``에서 본 이름, 정렬된 순서."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not NOT_SOURCE.fullmatch(name)]
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files if name != ".DS_Store"]
+    return sorted(found)
+
+
+def without_dead_links(text: str, place: str, names: list[str]) -> str:
+    """``place``에 있는 글에서, 압축 파일에 없는 파일로 가는 링크를 글자로 바꿉니다."""
+
+    def keep_or_unlink(match: re.Match) -> str:
+        target = os.path.normpath(Path(place).parent / match[2]).replace(os.sep, "/")
+        kept = any(name == target or name.startswith(f"{target}/") for name in names)
+        return match[0] if kept else match[1]
+
+    return LINK.sub(keep_or_unlink, text)
+
+
 def build(audience: str) -> Path:
     transform = {"student": for_student, "instructor": for_instructor}[audience]
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-    names = [name for name in listed.stdout.split("\0") if name and not name.startswith(LEFT_OUT[audience])]
+    names = [name for name in source_files(ROOT) if not name.startswith(LEFT_OUT[audience])]
     BUILD.mkdir(exist_ok=True)
     target = BUILD / f"labse-course-{audience}.zip"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(names):
+        for name in names:
             path = ROOT / name
             data = path.read_bytes()
             if path.suffix == ".ipynb":
-                data = nbformat.writes(transform(read(path))).encode("utf-8")
+                notebook = transform(read(path))
+                for cell in notebook.cells:
+                    if cell.cell_type == "markdown":
+                        cell.source = without_dead_links(cell.source, name, names)
+                data = nbformat.writes(notebook).encode("utf-8")
+            elif path.suffix == ".md" and not name.startswith(
+                "tools/"
+            ):  # tools/의 글은 사이트를 만드는 원본입니다
+                data = without_dead_links(data.decode("utf-8"), name, names).encode("utf-8")
             archive.writestr(zipfile.ZipInfo(f"labse-course/{name}", FIXED_DATE), data, zipfile.ZIP_DEFLATED)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB, 파일 {len(names)}개)")
     return target

@@ -1,6 +1,7 @@
 """인코더의 카드: 이름, 차원, 언어, 라이선스, 최대 길이, 무엇으로 미세 조정했는지. 가중치와 함께 저장됩니다."""
 
 import hashlib
+import zlib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -58,12 +59,12 @@ def card_of(
 
 
 def fingerprint(module: nn.Module) -> str:
-    """가중치를 알아보는 값. 값 하나만 바뀌어도 달라지고, 이름과 장치가 바뀌어도 그대로입니다(471M 파라미터에 0.3초쯤)."""
-    parts = sorted(
-        f"{tuple(x.shape)} {torch.hash_tensor(x.detach().cpu()).numpy()}"
-        for x in module.state_dict().values()
-    )
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    """가중치를 알아보는 값. 값 하나만 바뀌어도 달라지고, 이름과 장치가 바뀌어도 그대로입니다(1 GB에 0.3초쯤)."""
+    parts = []
+    for x in module.state_dict().values():
+        data = x.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+        parts.append(f"{x.dtype} {tuple(x.shape)} {zlib.crc32(data)}")
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
 
 
 def write_card(folder: Path, card: ModelCard, weights: str) -> None:

