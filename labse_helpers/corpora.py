@@ -116,7 +116,7 @@ class ChallengeItem:
 
     Attributes:
         id: 이름.
-        category: 갈래(부정, 숫자, 이름 …).
+        category: 범주(부정, 숫자, 이름 …).
         same_meaning: True면 ``foil``이 뜻은 같고 말투만 다른 문장, False면 한 곳이 다른 틀린 짝입니다.
         ko, en: 서로 번역인 두 문장.
         ko_foil, en_foil: 서로 번역인 다른 두 문장.
@@ -230,7 +230,7 @@ def _load_jupyterlab() -> Corpus:
 
 
 def _load_tatoeba() -> Corpus:
-    """허브의 데이터 묶음에서 Tatoeba 한국어–영어 평가쌍을 받습니다."""
+    """허브의 데이터셋에서 Tatoeba 한국어–영어 평가쌍을 받습니다."""
     from huggingface_hub import snapshot_download
 
     from .encoders.hub import require_hub
@@ -265,13 +265,13 @@ PAIRED, LONELY = "짝", "짝 없음"
 
 @dataclass(frozen=True)
 class MiningTask:
-    """두 문장 더미와 그 사이의 번역쌍.
+    """두 문장 집합와 그 사이의 번역쌍.
 
     Attributes:
         source: 한국어 문장 N개.
         target: 영어 문장 M개.
-        gold: 번역쌍 ``(source의 자리, target의 자리)``의 집합. 어느 더미에서나 짝이 있는 문장은 절반이 안 됩니다.
-        source_kind, target_kind: 문장마다 ``"짝"``, ``"짝 없음"``, 또는 미끼 문장이면 무엇을 바꾼 것인지(``"숫자"``, ``"부정"`` …).
+        gold: 번역쌍 ``(source의 위치, target의 위치)``의 집합. 어느 쪽에서나 짝이 있는 문장은 절반이 안 됩니다.
+        source_kind, target_kind: 문장마다 ``"짝"``, ``"짝 없음"``, 또는 방해 문장이면 무엇을 바꾼 것인지(``"숫자"``, ``"부정"`` …).
     """
 
     source: list[str]

@@ -235,7 +235,7 @@ def test_json_lines_excel_tmx_and_two_files(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content"),
     [("a.xls", b"x"), ("a.docx", b"x"), ("a.hwp", b"x"), ("a.parquet", b"PAR1"), ("a.zip", b"PK\x03\x04"), ("a.json", b"[]"),
-     ("a.csv", b"PK\x03\x04junk"), ("a.tsv", gzip.compress(b"x")), ("a.txt", b"%PDF-1.7"), ("a.csv.gz", b"%PDF-1.7"),
+     ("a.csv", b"PK\x03\x04junk"), ("a.tsv", gzip.compress(b"x", mtime=0)), ("a.txt", b"%PDF-1.7"), ("a.csv.gz", b"%PDF-1.7"),
      ("a.txt", b"\x00\x01\x02\x00" * 50), ("a.xlsx", b"junk")],
 )  # fmt: skip
 def test_what_is_not_read_is_refused_by_name(tmp_path, name, content):
@@ -340,7 +340,9 @@ def test_latin_utf8_is_not_taken_for_korean(tmp_path, text):
     "rows", ["나는 사람이다", "하나 사고 나가자\n\n사람이 가다", "ko\ten\n나는 사람이다\tI am"]
 )
 def test_text_saved_broken_is_refused(tmp_path, wrong, rows):
-    path = write(tmp_path / "a.txt", rows.encode().decode(wrong))
+    # CP1252에 없는 바이트는 웹 브라우저처럼 그 번호의 제어 문자로 둡니다
+    broken = "".join(bytes([b]).decode(wrong, "ignore") or chr(b) for b in rows.encode())
+    path = write(tmp_path / "a.txt", broken)
     with pytest.raises(CorpusError, match="깨진 채"):
         read_sentences(path, 0)
 
@@ -352,10 +354,9 @@ def test_text_saved_broken_is_refused(tmp_path, wrong, rows):
 )  # fmt: skip
 def test_half_a_quoted_cell_is_never_a_sentence(tmp_path, text):
     got = pairs_of(write(tmp_path / "a.tsv", text), on_error="skip")
-    assert got == [('그는 "네" 했다.', "He said yes.")] or got == [
-        ("x", "two"),
-        ('그는 "네" 했다.', "He said yes."),
-    ]
+    halves = {'"첫 줄', '둘째 줄"', '"앞', '뒤"', '"half', 'other"'}
+    assert not halves & {cell for pair in got for cell in pair}
+    assert ('그는 "네" 했다.', "He said yes.") in got
 
 
 def test_a_delimiter_that_could_be_either_is_asked_about(tmp_path):

@@ -21,6 +21,7 @@ from .formats import Record, Table, is_blank, open_table
 from .problems import BadLines, OnError, bad_lines
 
 Blank = Literal["skip", "error"]
+_MAX_BLANKS = 1_000_000
 
 
 class Sentences(NamedTuple):
@@ -143,11 +144,15 @@ class SentenceSource:
         blanks: list[int] = []  # 뒤에 글이 있어야 잘못된 줄입니다. 파일 끝의 빈 줄은 세지 않습니다
         for record in _data(self._table, self._header, self.column):
             if is_blank(record):
-                blanks.append(record.line)
+                if self._blank == "error":
+                    blanks.append(record.line)
+                if len(blanks) > _MAX_BLANKS:
+                    raise CorpusError(
+                        f"{printable(self.path)}:{blanks[0]}: 빈 줄이 {_MAX_BLANKS:,}줄 넘게 이어집니다. 파일을 확인해 주십시오."
+                    )
                 continue
-            if self._blank == "error":
-                for line in blanks:
-                    bad.add(line, "빈 줄입니다", "")
+            for line in blanks:
+                bad.add(line, "빈 줄입니다", "")
             blanks.clear()
             problem = record.problem or _wrong_width(record, self._header.width)
             sentence = "" if problem else clean(record.cells[self._place])

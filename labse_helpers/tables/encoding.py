@@ -37,6 +37,7 @@ _UNLIKELY = -4.0  # 한국어 글에 좀처럼 없는 글자 하나의 증거(�
 # 풀 수 없는 바이트는 이 문자(U+DC00 + 바이트)로 표시해 두고, 그것이 든 줄을 알립니다.
 _MARK = re.compile("[\udc00-\udcff]")
 _TOUCHING = re.compile("[A-Za-z][^\x00-\x7f]|[^\x00-\x7f][A-Za-z]")
+_WINDOWS = {ord(bytes([byte]).decode("cp1252", "replace")): byte for byte in range(0x80, 0xA0)}
 _HZ = re.compile(rb"~\{(?:[!-w][!-~])+~\}")
 _UTF_7 = re.compile(rb"\+[A-Za-z0-9+/]{5,}")
 
@@ -145,6 +146,8 @@ def find_encoding(chunks: Iterable[bytes], again: Iterable[bytes]) -> str:
             look.narrow += len(re.findall("[\x80-\u07ff]", text))
             look.touching += len(_TOUCHING.findall(text))
             look.runs += len(re.findall("[\x80-\u07ff]{2}", text))
+            if look.bad > 100_000 and look.wide * 10 < look.bad:
+                break  # UTF-8이 아닌 것이 분명합니다
     if look.nuls * 100 > look.size:
         raise UnknownEncodingError(_with_nuls(sample))
     if not look.bad and not look.narrow + look.wide:
@@ -220,19 +223,17 @@ def _refuse_seven_bits(sample: bytes) -> None:
 
 def _refuse_broken_twice(sample: bytes) -> None:
     """UTF-8을 다른 인코딩으로 잘못 읽어 다시 저장한 파일(``ê°€``)."""
-    lines = [
-        line.strip(" \t\r") for line in sample.decode("utf-8", "ignore").split("\n") if not line.isascii()
-    ]
-    for wrong in ("latin-1", "cp1252"):
-        originals = {}
-        for line in lines[:1000]:
+    originals = {}
+    for line in sample.decode("utf-8", "ignore").split("\n")[:1000]:
+        if not line.isascii():
+            broken = line.strip(" \t\r")
             with suppress(UnicodeError):
-                originals[line] = line.encode(wrong).decode("utf-8")
-        if _is_korean(originals.values()):
-            broken, original = next(iter(originals.items()))
-            raise UnknownEncodingError(
-                f"글자가 깨진 채 저장되어 있습니다({broken[:10]!r}은(는) {original[:10]!r}이(가) 깨진 것입니다). 원래 파일을 쓰십시오."
-            )
+                originals[broken] = broken.translate(_WINDOWS).encode("latin-1").decode("utf-8")
+    if _is_korean(originals.values()):
+        broken, original = next(iter(originals.items()))
+        raise UnknownEncodingError(
+            f"글자가 깨진 채 저장되어 있습니다({broken[:10]!r}은(는) {original[:10]!r}이(가) 깨진 것입니다). 원래 파일을 쓰십시오."
+        )
 
 
 def _likely(sample: bytes) -> str:

