@@ -5,7 +5,8 @@ JOBS ?= 2
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
 # 사용자의 셸에서 정한 값이 출력과 그림, 테스트의 결과를 바꾸지 않습니다.
-unexport MPLBACKEND FORCE_COLOR NO_COLOR COLUMNS LINES PYTHONWARNINGS PYTHONIOENCODING
+unexport MPLBACKEND FORCE_COLOR NO_COLOR COLUMNS LINES PYTHONWARNINGS PYTHONIOENCODING PYTHONOPTIMIZE PYTHONDEVMODE
+unexport TQDM_DISABLE TRANSFORMERS_VERBOSITY HF_HUB_VERBOSITY
 
 # 나누어 주는 압축 파일에는 tests/가 없습니다. 그때는 노트북이 모두 끝까지 실행되는지 봅니다.
 ifeq ($(wildcard tests/conftest.py),)

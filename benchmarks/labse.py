@@ -1,7 +1,7 @@
 """LaBSE 크기의 Transformer가 얼마나 빠른가: ``python -m benchmarks.labse``
 
 LaBSE의 설정 그대로(12층, 768차원, 어휘 501,153개, 파라미터 4억 7천만) 가중치만 무작위로 채웁니다. 속도는 값에 달려 있지
-않습니다. 토크나이저는 벤치마크의 문장에서 배운 WordPiece라 한 문장이 나뉘는 토큰의 수는 LaBSE와 조금 다릅니다.
+않습니다. 토크나이저는 벤치마크의 문장으로 학습한 WordPiece라 한 문장이 나뉘는 토큰의 수는 LaBSE와 조금 다릅니다.
 라이브러리의 기본값은 float32, 32문장씩입니다. GPU가 있으면 GPU에서 잽니다.
 """
 
@@ -23,7 +23,7 @@ from .sentences import mixed_lines
 
 CONFIG = BertConfig(vocab_size=501_153, max_position_embeddings=512)  # 나머지는 BERT-base 그대로입니다
 N_ON_CPU, N_ON_GPU = 256, 10_000
-TOKEN_BUDGET = 16_384  # GPU에서 한 번에 계산하는 토큰의 수(채움 포함)
+TOKEN_BUDGET = 16_384  # GPU에서 한 번에 계산하는 토큰의 수(패딩 포함)
 
 
 def random_labse(sentences: list[str], device: str) -> SentenceTransformer:
@@ -47,7 +47,7 @@ def random_labse(sentences: list[str], device: str) -> SentenceTransformer:
 
 
 def encode_by_tokens(model: SentenceTransformer, sentences: list[str], dtype: torch.dtype) -> np.ndarray:
-    """길이순으로 늘어놓고, 채움까지 합친 토큰이 예산을 넘지 않게 끊어 ``dtype``으로 인코딩합니다."""
+    """길이순으로 늘어놓고, 패딩까지 합친 토큰이 예산을 넘지 않게 끊어 ``dtype``으로 인코딩합니다."""
     lengths = np.array([len(ids) for ids in model.tokenizer(sentences)["input_ids"]])
     order = np.argsort(-lengths)
     vectors = torch.empty(len(sentences), model.get_embedding_dimension(), device=model.device)

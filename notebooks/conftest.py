@@ -1,11 +1,6 @@
-"""노트북의 비교(nbval): 언제나 내장 인코더로 실행하고, e5의 가중치가 없는 컴퓨터에서는 그것이 필요한 셀만 건너뜁니다."""
-
-import os
+"""노트북의 비교(nbval): e5의 가중치가 없는 컴퓨터에서는 그것이 필요한 셀만 건너뜁니다."""
 
 import pytest
-
-# 저장된 출력은 내장 인코더의 것입니다. LaBSE가 캐시에 있는 컴퓨터에서도 같아야 합니다.
-os.environ["LABSE_MODEL"] = "muse"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

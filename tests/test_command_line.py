@@ -73,9 +73,16 @@ def files(tmp_path):
     write(tmp_path / "invisible.txt", [KO[0], INVISIBLE, KO[1]])
     (tmp_path / "big5.txt").write_bytes("我們明天去圖書館看書。\n".encode("big5") * 5)
     (tmp_path / "tuned" / "model").mkdir(parents=True)
-    (tmp_path / "ko link.txt").symlink_to("ko.txt")
-    os.link(tmp_path / "ko.txt", tmp_path / "ko hard.txt")
     return tmp_path
+
+
+def other_names(path) -> None:
+    """``path``를 가리키는 두 이름: ``link-…``와 ``hard-…``. 윈도우에서는 권한이 있어야 링크를 만들 수 있습니다."""
+    os.link(path, path.with_name(f"hard-{path.name}"))
+    try:
+        path.with_name(f"link-{path.name}").symlink_to(path.name)
+    except OSError:
+        pytest.skip("링크를 만들 권한이 없습니다")
 
 
 # 결과
@@ -284,17 +291,17 @@ def test_a_folder_without_permission_is_refused(files, refused, monkeypatch):
         assert "권한" in refused(*command)
 
 
-@pytest.mark.parametrize("again", ["ko.txt", "./ko.txt", "ko link.txt", "ko hard.txt"])
+@pytest.mark.parametrize("again", ["ko.txt", "./ko.txt", "link-ko.txt", "hard-ko.txt"])
 def test_one_file_given_twice_is_refused(files, refused, again):
+    other_names(files / "ko.txt")
     assert "같은 파일" in refused("mine", "ko.txt", again, "-o", "out.tsv")
     assert "같습니다" in refused("train", "ko.txt", "new", "--target", again)
 
 
-@pytest.mark.parametrize("again", ["t.tsv", "./t.tsv", "link.tsv", "hard.tsv"])
+@pytest.mark.parametrize("again", ["t.tsv", "./t.tsv", "link-t.tsv", "hard-t.tsv"])
 def test_an_output_that_is_an_input_is_refused_without_advice_to_delete_it(files, refused, again):
     write(files / "t.tsv", ["ko", *KO])
-    (files / "link.tsv").symlink_to("t.tsv")
-    os.link(files / "t.tsv", files / "hard.tsv")
+    other_names(files / "t.tsv")
     for inputs in (("t.tsv", "en.txt"), ("en.txt", "t.tsv")):
         errors = refused("mine", *inputs, "-o", again)
         assert "입력과 같은 파일" in errors and "지우" not in errors

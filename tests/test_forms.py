@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -48,6 +49,10 @@ def test_student_form_has_no_solution_and_no_output(archives):
         "labse-course/labse_helpers/teaching/quizzes/01_architecture.json",
     } <= files.keys()
     assert not any("instructor" in name or "/tests/" in name for name in files)
+    assert {name for name in files if "/notebooks/" in name} == {
+        f"labse-course/notebooks/{name}"
+        for name in ("conftest.py", "nbval_sanitize.cfg", *(path.name for path in forms.NOTEBOOKS))
+    }
     for name, notebook in notebooks_in(files).items():
         for cell in notebook["cells"]:
             assert "solution" not in cell["metadata"].get("tags", []), name
@@ -94,21 +99,52 @@ def test_only_dead_links_become_text(text, expected):
     assert build_zip.without_dead_links(text, "README.md", ["docs/a.md", "README.md"]) == expected
 
 
-def test_archive_needs_no_git_and_leaves_out_what_was_made(tmp_path):
-    for name in (
+def test_source_files_need_no_git_and_leave_out_what_was_made(tmp_path):
+    made = [
         ".git/config",
         ".venv/x.py",
-        "a/__pycache__/x.pyc",
+        "labse_helpers/__pycache__/x.pyc",
         "build/x",
         "p.egg-info/x",
-        ".mypy_cache/x",
-    ):
+        "tests/.hypothesis/x",
+    ]
+    source = [".jupyter/config.py", "labse_helpers/search/x.py", "Makefile"]
+    for name in (*made, *source, "tuned/model.safetensors", "docs/.DS_Store", "my_pairs.csv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    for name in ("b.py", "a/builder.py", ".jupyter/config.py"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    assert build_zip.source_files(tmp_path) == [".jupyter/config.py", "a/builder.py", "b.py"]
+    assert build_zip.source_files(tmp_path) == sorted(source)
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists() or not shutil.which("git"), reason="git 저장소가 아닙니다")
+def test_every_committed_file_is_a_source_file():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, encoding="utf-8", check=True
+    )
+    committed = {name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()}
+    assert committed - set(build_zip.source_files(ROOT)) == set()
+
+
+@pytest.mark.parametrize(
+    "private",
+    [
+        "성적.xlsx", ".env", "tuned/model/model.safetensors", "notebooks/답안.ipynb", "notebooks/vectors/embeddings.npy",
+        "notebooks/01_architecture-Copy1.ipynb", "README.md.bak", "LICENSE-draft",
+    ],
+)  # fmt: skip
+def test_files_of_the_teacher_are_not_handed_out(private):
+    assert not build_zip.is_shipped(private, "student")
+    assert not build_zip.is_shipped(private, "instructor")
+
+
+@pytest.mark.parametrize("audience", ["student", "instructor"])
+def test_files_that_pytest_is_told_to_read_are_in_the_archive(archives, audience):
+    """README의 Windows와 conda 명령(``python -m pytest``)은 압축 파일에서도 pyproject.toml의 설정으로 실행됩니다."""
+    project = tomllib.loads(archives[audience]["labse-course/pyproject.toml"].decode("utf-8"))
+    options = " ".join(project["tool"]["pytest"]["ini_options"]["addopts"])
+    named = re.findall(r"=(\S+/\S+)", options)
+    assert named
+    for name in (*named, "conftest.py", "notebooks/conftest.py"):
+        assert f"labse-course/{name}" in archives[audience], name
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make가 없습니다")
@@ -116,10 +152,11 @@ def test_archive_needs_no_git_and_leaves_out_what_was_made(tmp_path):
 def test_make_test_in_the_archive_runs_the_notebooks(archives, audience, tmp_path):
     """압축 파일에는 tests/가 없으므로 `make test`는 거기 있는 노트북만 실행합니다."""
     (tmp_path / "Makefile").write_bytes(archives[audience]["labse-course/Makefile"])
+    assumed = (f"--assume-old={name}" for name in (".venv/installed", "pyproject.toml", "constraints.txt"))
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     commands = subprocess.run(
-        ["make", "--dry-run", "test", "--assume-old=.venv/installed", "--assume-old=pyproject.toml"]
-        + ["--assume-old=constraints.txt"],
-        cwd=tmp_path, capture_output=True, text=True, check=True,
+        ["make", "--dry-run", "test", *assumed],
+        cwd=tmp_path, env=outside, capture_output=True, encoding="utf-8", check=True,
     ).stdout  # fmt: skip
     last = commands.splitlines()[-1]
     assert last.endswith("notebooks") and "--nbval-lax" in last

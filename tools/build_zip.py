@@ -12,22 +12,19 @@ from pathlib import Path
 import nbformat
 from forms import BUILD, ROOT, has_tag, read
 
-LEFT_OUT = {
-    "student": (
-        "tests/",
-        "benchmarks/",
-        "tools/",
-        "docs/instructor.md",
-        ".ci/",
-        ".github/",
-        "CONTRIBUTING.md",
-    ),
-    "instructor": ("tests/", "benchmarks/", ".ci/", ".github/"),
+# 압축 파일에 넣을 파일과 폴더. 강사의 컴퓨터에 함께 있는 다른 파일(성적, 답안, 벡터 …)은 나누어 주지 않습니다.
+FOR_STUDENT = {
+    ".jupyter", "CITATION.cff", "LICENSE", "LICENSE-CC-BY-4.0", "Makefile", "README.md", "conftest.py", "constraints.txt",
+    "docs", "environment.yml", "images", "labse_helpers", "notebooks", "pyproject.toml",
+}  # fmt: skip
+SHIPPED = {
+    "student": FOR_STUDENT,
+    "instructor": FOR_STUDENT | {".gitignore", ".pre-commit-config.yaml", "CONTRIBUTING.md", "tools"},
 }
-# 만들어진 것과 도구의 캐시. .gitignore의 목록과 같고, git이 없어도 압축 파일을 만들 수 있습니다.
-NOT_SOURCE = re.compile(
-    r"(?:build|__pycache__|[^/]*\.egg-info|\.(?:git|venv|hypothesis|ipynb_checkpoints|(?:mypy|pytest|ruff)_cache))"
-)
+IN_NOTEBOOKS = re.compile(r"notebooks/(?:\d\d_\w+\.ipynb|conftest\.py|nbval_sanitize\.cfg)")
+FOR_INSTRUCTOR_ONLY = "docs/instructor.md"
+SOURCES = SHIPPED["instructor"] | {".ci", ".github", "benchmarks", "tests"}
+CACHES = {"__pycache__", ".hypothesis", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 FIXED_DATE = (2026, 1, 1, 0, 0, 0)  # 내용이 같으면 압축 파일도 바이트까지 같습니다
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)")
 
@@ -49,12 +46,23 @@ def for_instructor(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def source_files(root: Path) -> list[str]:
-    """저장소의 원본 파일: ``root``에서 본 이름, 정렬된 순서."""
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not NOT_SOURCE.fullmatch(name)]
-        found += [(Path(folder) / name).relative_to(root).as_posix() for name in files if name != ".DS_Store"]
+    """저장소의 원본 파일: ``root``에서 본 이름, 정렬된 순서. git이 없어도 됩니다."""
+    found = [name for name in SOURCES if (root / name).is_file()]
+    for source in SOURCES:
+        for folder, folders, files in os.walk(root / source):
+            folders[:] = [name for name in folders if name not in CACHES]
+            found += [
+                (Path(folder) / name).relative_to(root).as_posix() for name in files if name != ".DS_Store"
+            ]
     return sorted(found)
+
+
+def is_shipped(name: str, audience: str) -> bool:
+    """``source_files``의 파일 하나가 ``audience``에게 주는 압축 파일에 들어가는가."""
+    top = name.partition("/")[0]
+    if top == "notebooks" and not IN_NOTEBOOKS.fullmatch(name):
+        return False
+    return top in SHIPPED[audience] and (audience == "instructor" or name != FOR_INSTRUCTOR_ONLY)
 
 
 def without_dead_links(text: str, place: str, names: list[str]) -> str:
@@ -70,7 +78,7 @@ def without_dead_links(text: str, place: str, names: list[str]) -> str:
 
 def build(audience: str) -> Path:
     transform = {"student": for_student, "instructor": for_instructor}[audience]
-    names = [name for name in source_files(ROOT) if not name.startswith(LEFT_OUT[audience])]
+    names = [name for name in source_files(ROOT) if is_shipped(name, audience)]
     BUILD.mkdir(exist_ok=True)
     target = BUILD / f"labse-course-{audience}.zip"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -83,9 +91,7 @@ def build(audience: str) -> Path:
                     if cell.cell_type == "markdown":
                         cell.source = without_dead_links(cell.source, name, names)
                 data = nbformat.writes(notebook).encode("utf-8")
-            elif path.suffix == ".md" and not name.startswith(
-                "tools/"
-            ):  # tools/의 글은 사이트를 만드는 원본입니다
+            elif path.suffix == ".md" and not name.startswith("tools/"):  # tools/의 글은 사이트의 원본입니다
                 data = without_dead_links(data.decode("utf-8"), name, names).encode("utf-8")
             archive.writestr(zipfile.ZipInfo(f"labse-course/{name}", FIXED_DATE), data, zipfile.ZIP_DEFLATED)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB, 파일 {len(names)}개)")
@@ -93,6 +99,6 @@ def build(audience: str) -> Path:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in LEFT_OUT:
-        sys.exit(f"쓰는 법: python tools/build_zip.py {'|'.join(LEFT_OUT)}")
+    if len(sys.argv) != 2 or sys.argv[1] not in SHIPPED:
+        sys.exit(f"쓰는 법: python tools/build_zip.py {'|'.join(SHIPPED)}")
     build(sys.argv[1])

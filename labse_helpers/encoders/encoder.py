@@ -82,7 +82,7 @@ class Encoder(SentenceTransformer):
         - 가중치나 곱셈이 16비트여도 벡터는 언제나 float32입니다.
 
         Args:
-            inputs: 문장 하나(str), 또는 문자열 N개를 차례로 내는 것(목록, 튜플, pandas Series, 제너레이터, numpy 배열 …).
+            inputs: 문장 하나(str), 또는 문자열 N개를 순서대로 내는 것(목록, 튜플, pandas Series, 제너레이터, numpy 배열 …).
                 이름으로 건넬 때는 ``sentences=``도 됩니다.
 
         Returns:

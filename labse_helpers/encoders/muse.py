@@ -281,7 +281,7 @@ def add_up(rows: Tensor, owner: Tensor, n: int) -> Tensor:
 
 def split_by_tokens(lengths: Tensor, size: int, *per_token: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """조각의 길이 (P,)와 토큰마다의 값 (T,)들을, 조각을 쪼개지 않고 토큰이 약 ``size``개가 되도록 앞에서부터 나눕니다."""
-    start = lengths.cumsum(0) - lengths  # 조각이 시작하는 자리가 묶음을 정합니다
+    start = lengths.cumsum(0) - lengths  # 조각이 시작하는 자리가 그룹을 정합니다
     n_pieces = (start // size).unique_consecutive(return_counts=True)[1].tolist()
     groups = lengths.split(n_pieces)
     sizes = [int(group.sum()) for group in groups]

@@ -143,7 +143,7 @@ def _open_xlsx(path: Path) -> Table:
             frame = pd.read_excel(book, sheets[0], header=None, dtype=str, na_filter=False)
     except ImportError as error:
         raise CorpusError(
-            f'{printable(path)}: 엑셀 파일을 읽으려면 pip install "labse-course[files]"로 openpyxl을 설치하거나, '
+            f"{printable(path)}: 엑셀 파일을 읽으려면 `pip install openpyxl`로 설치하거나, "
             "엑셀에서 'CSV UTF-8'로 저장해 주십시오."
         ) from error
     except CorpusError:

@@ -12,6 +12,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 from shared import ROOT, SHOTS, TOKEN
 
+sys.path.insert(0, str(ROOT / "tools"))
+from build_zip import source_files  # noqa: E402
+
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -30,10 +33,7 @@ def browser():
 def lab(tmp_path_factory):
     """`make lab`과 같은 설정으로, 저장소의 사본에서 띄운 JupyterLab의 주소. 자동 저장이 원본을 건드리지 않습니다."""
     copy = tmp_path_factory.mktemp("lab") / "labse-course"
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    for name in filter(None, listed.split("\0")):
+    for name in source_files(ROOT):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy / name)
     with socket.socket() as free:

@@ -180,7 +180,7 @@ def test_pieces_give_the_vector_of_the_whole(model, course, monkeypatch, size):
 
 @pytest.mark.parametrize("text", ["가 " * 5_000, "가나다 라마 " * 1_500, "🙂 " * 3_000])
 def test_rounding_does_not_grow_with_length(model, text):
-    """같은 토큰이 이어지면 차례로 더한 float32의 오차가 한쪽으로 쌓입니다. float64로 구한 것과 비교합니다."""
+    """같은 토큰이 이어지면 하나씩 더한 float32의 오차가 한쪽으로 쌓입니다. float64로 구한 것과 비교합니다."""
     exact = MuseEncoder.from_wheel().double()
     with torch.inference_mode():
         vector = exact(exact.preprocess([text]))["sentence_embedding"][0]
