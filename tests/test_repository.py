@@ -26,6 +26,7 @@ PACKAGE = ROOT / "labse_helpers"
 WORKFLOW = ROOT / ".github" / "workflows" / "test.yml"
 # 배포 이름과 다른 이름으로 불러오는 패키지
 DISTRIBUTION = {
+    "xdist": "pytest-xdist",
     "faiss": "faiss-cpu",
     "markdown_it": "markdown-it-py",
     "sklearn": "scikit-learn",
