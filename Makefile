@@ -7,6 +7,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # 사용자의 셸에서 정한 값이 출력과 그림, 테스트의 결과를 바꾸지 않습니다.
 unexport MPLBACKEND FORCE_COLOR NO_COLOR COLUMNS LINES PYTHONWARNINGS PYTHONIOENCODING PYTHONOPTIMIZE PYTHONDEVMODE
 unexport TQDM_DISABLE TRANSFORMERS_VERBOSITY HF_HUB_VERBOSITY
+# 설치할 때 컴파일하지 않으므로(--no-compile), 처음 부른 프로세스가 컴파일한 것을 적어 두어야 다음 프로세스가 빨리 뜹니다.
+unexport PYTHONDONTWRITEBYTECODE
 
 # 나누어 주는 압축 파일에는 tests/가 없습니다. 그때는 노트북이 모두 끝까지 실행되는지 봅니다.
 ifeq ($(wildcard tests/conftest.py),)
@@ -45,7 +47,7 @@ student instructor: .venv/installed
 
 # 실제 JupyterLab과 크로미움에서 강의, 슬라이드, 사이트를 눌러 봅니다. 찍은 화면은 build/e2e에 남습니다.
 e2e: slides site
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest -n $(JOBS) tests/e2e
 
 labse: .venv/installed
 	$(BIN)/python -c "from labse_helpers import load_model, print_setup; print_setup(load_model('labse'))"

@@ -66,7 +66,7 @@ def matmul_peak() -> float:
 
 
 def where_time_goes(model, sentences: list[str]) -> dict[str, float]:
-    """encode 한 번의 시간을 하는 일별 비율로 나누고, 행렬 곱의 최고 속도에 견준 비율을 구합니다."""
+    """encode 한 번의 시간을 하는 일별 비율로 나누고, 행렬 곱의 최고 속도 대비 비율을 구합니다."""
     with FlopCounterMode(display=False) as counter:
         model.encode(sentences)
     start = time.perf_counter()

@@ -1,35 +1,62 @@
-"""화면 문구로 mUSE를 미세 조정하는 설정(레시피)들을 비교합니다: ``python -m benchmarks.fine_tuning``
+"""07장의 기록: 미세 조정의 설정(레시피), 배치 크기, e5의 편향 학습을 잽니다.
 
-학습용 1,761쌍을 다시 나누어, 학습하는 1,339쌍과 고르는 데 쓰는(dev) 422쌍으로 씁니다. 한국어가 겹치는 것은 질의에서 뺍니다. 평가용 454쌍은 고른 설정에
-한 번만 씁니다. 학습한 도메인의 P@1은 dev의 질의로 화면 문구 2,215개 전체에서 찾은 것이고, 학습하지 않은 도메인의 P@1은 강의 말뭉치의 학습용 808쌍에서
-잰 것입니다.
+    python -m benchmarks.fine_tuning            # 셋 모두 (한 코어에서 5분쯤)
+    python -m benchmarks.fine_tuning recipes    # 4절의 표
+    python -m benchmarks.fine_tuning batches    # 6절의 표
+    python -m benchmarks.fine_tuning e5         # 8절
+
+설정은 화면 문구의 **학습용만**으로 고릅니다. 네 쌍마다 하나를 떼어 dev로 쓰고 나머지로 학습합니다. 학습한 도메인의 P@1은 dev의 쌍(한국어가 화면 문구 전체에서
+하나뿐인 것)끼리, 학습하지 않은 도메인의 P@1은 강의 말뭉치의 학습용끼리 찾은 것입니다. 두 말뭉치의 평가용은 쓰지 않습니다.
 """
 
 import copy
+import sys
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 
 import torch
 from tqdm import tqdm
 
-from labse_helpers import fine_tune, in_batch_negatives_loss, load_corpus, load_model, precision_at_1, ranks
+from labse_helpers import (
+    fine_tune,
+    in_batch_negatives_loss,
+    load_corpus,
+    load_model,
+    paired_difference,
+    ranks,
+)
 from labse_helpers.corpora import Corpus
 from labse_helpers.training.fine_tune import batches_of, embed
 
 from .harness import save
 
+CHOSEN = {"learning_rate": 1e-3, "epochs": 2}  # 고른 설정. 나머지는 fine_tune의 기본값(배치 128, 마진 0.3)
+ALPHA = 0.5
+STEPS = 22  # 고른 설정의 스텝 수
 HARD = 1  # 하드 네거티브로 배치에 더하는, 문장마다 가장 가까운 틀린 문장의 수
 TOO_CLOSE = 0.95  # 정답의 코사인의 이 비율보다 가까우면 번역일 수 있어 더하지 않습니다
 
 
-def split(corpus: Corpus) -> tuple[Corpus, list[int]]:
-    """학습하는 부분과, 고르는 데 쓰는 쌍의 (전체에서의) 번호."""
-    kind = [zlib.crc32(f"{pair.ko}\t{pair.en}".encode()) % 5 for pair in corpus]
-    times = Counter(corpus.ko)
-    dev = [i for i, pair in enumerate(corpus) if kind[i] == 1 and times[pair.ko] == 1]
-    return corpus.select([i for i, k in enumerate(kind) if k > 1]), dev
+def split(corpus: Corpus) -> tuple[Corpus, Corpus]:
+    """학습용을 (학습하는 쌍, 고르는 데 쓰는 쌍)으로 나눕니다."""
+    train, times = corpus.train, Counter(corpus.ko)
+    fit = [i for i in range(len(train)) if i % 4]
+    dev = [i for i in range(0, len(train), 4) if times[train.ko[i]] == 1]
+    return train.select(fit), train.select(dev)
+
+
+def tuned(freeze: Callable | None = None, **options) -> Callable:
+    """``fine_tune``으로 학습하는 설정."""
+
+    def train(model, corpus: Corpus) -> int:
+        if freeze:
+            freeze(model)
+        settings = CHOSEN | options | {"alpha": 1.0, "show_progress_bar": False}
+        return len(fine_tune(model, corpus.en, corpus.ko, **settings))
+
+    return train
 
 
 def only(*names: str) -> Callable:
@@ -42,128 +69,201 @@ def only(*names: str) -> Callable:
     return freeze
 
 
-def linear_map(model, corpus: Corpus, epochs: int = 20) -> None:
-    """인코더는 두고, 벡터를 한 번 더 곱하는 512 × 512 행렬만 학습합니다(처음은 단위행렬)."""
+def linear_map(model, corpus: Corpus, epochs: int = 20) -> int:
+    """인코더는 두고, 벡터에 곱하는 512 × 512 행렬만 학습합니다(처음은 단위행렬)."""
     sides = [model.encode(side, convert_to_tensor=True) for side in (corpus.en, corpus.ko)]
     matrix = torch.nn.Linear(sides[0].shape[1], sides[0].shape[1], bias=False)
     torch.nn.init.eye_(matrix.weight)
     optimizer = torch.optim.AdamW(matrix.parameters(), lr=5e-4, weight_decay=0.0)
+    steps = 0
     for epoch in range(epochs):
         for batch in batches_of(corpus.en, corpus.ko, 128, epoch=epoch):
             loss = in_batch_negatives_loss(*(matrix(side[batch]) for side in sides), margin=0.3)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    model.append(matrix_module(matrix))
+            steps += 1
+    model.append(Map(matrix))
+    return steps
 
 
-def matrix_module(matrix: torch.nn.Linear) -> torch.nn.Module:
-    class Map(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.matrix = matrix
+class Map(torch.nn.Module):
+    """문장 벡터에 행렬을 곱하고 길이를 1로 맞춥니다."""
 
-        def forward(self, features: dict, **kwargs) -> dict:
-            mapped = self.matrix(features["sentence_embedding"])
-            features["sentence_embedding"] = torch.nn.functional.normalize(mapped, dim=1)
-            return features
+    def __init__(self, matrix: torch.nn.Linear) -> None:
+        super().__init__()
+        self.matrix = matrix
 
-    return Map()
+    def forward(self, features: dict, **kwargs) -> dict:
+        mapped = self.matrix(features["sentence_embedding"])
+        features["sentence_embedding"] = torch.nn.functional.normalize(mapped, dim=1)
+        return features
 
 
-def with_hard_negatives(model, corpus: Corpus, epochs: int = 5, batch_size: int = 128) -> None:
+def with_hard_negatives(model, corpus: Corpus, batch_size: int = 128) -> int:
     """배치의 문장마다 가장 가까운 틀린 문장을 (제 번역과 함께) 배치에 더합니다. 이웃은 에폭마다 다시 찾습니다."""
-    original = copy.deepcopy(model.state_dict())
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-4, weight_decay=0.0)
-    steps = epochs * -(-len(corpus) // batch_size)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.0)
+    steps = CHOSEN["epochs"] * -(-len(corpus) // batch_size)
     step = 0
-    for epoch in range(epochs):
+    for epoch in range(CHOSEN["epochs"]):
         scores = torch.as_tensor(model.encode(corpus.en) @ model.encode(corpus.ko).T)
         scores[scores > TOO_CLOSE * scores.diagonal()[:, None]] = -1
         near = scores.topk(HARD, dim=1).indices.tolist()
         model.train()
         for batch in batches_of(corpus.en, corpus.ko, batch_size, epoch=epoch):
             more = dict.fromkeys([*batch, *(j for i in batch for j in near[i])])
-            learning_rate = 5e-4 * min((step + 1) / (0.1 * steps), max(0.0, 1 - step / steps))
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate
-            loss = in_batch_negatives_loss(
-                *(embed(model, [side[i] for i in more]) for side in (corpus.en, corpus.ko)), margin=0.3
-            )
+                group["lr"] = CHOSEN["learning_rate"] * min((step + 1) / (0.1 * steps), 1 - step / steps)
+            sides = (embed(model, [side[i] for i in more]) for side in (corpus.en, corpus.ko))
+            loss = in_batch_negatives_loss(*sides, margin=0.3)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             step += 1
     model.eval()
-    tuned = model.state_dict()
-    model.load_state_dict(
-        {name: x if x.dtype == torch.uint8 else x.lerp(tuned[name], 0.5) for name, x in original.items()}
-    )
+    return step
 
 
-def recipe(**options) -> Callable:
-    freeze = options.pop("train", None)
-
-    def apply(model, corpus: Corpus) -> None:
-        if freeze:
-            freeze(model)
-        fine_tune(model, corpus.en, corpus.ko, show_progress_bar=False, **options)
-
-    return apply
-
-
-RECIPES = {
-    "학습 전": lambda model, corpus: None,
-    "벡터에 곱하는 행렬만": linear_map,
-    "문장 벡터를 다듬는 층만(head)": recipe(train=only("dense", "skip")),
-    "합성곱 브랜치만": recipe(train=only("branches")),
-    "마진 없이": recipe(margin=0.0),
-    "섞지 않고(α = 1)": recipe(alpha=1.0),
-    "α = 0.7": recipe(alpha=0.7),
-    "학습률 네 배, 섞지 않고": recipe(learning_rate=2e-3, alpha=1.0),
-    "배치 8": recipe(batch_size=8),
-    "배치 32": recipe(batch_size=32),
-    "배치 512": recipe(batch_size=512),
-    "열 에폭": recipe(epochs=10),
-    "하드 네거티브": with_hard_negatives,
-    "고른 것: 임베딩 표를 뺀 모두, 마진 0.3, 배치 128, 다섯 에폭, α = 0.5": recipe(),
+# 이름 → (학습하는 함수, 섞는 비율들). 적지 않은 것은 고른 설정과 같습니다.
+RECIPES: dict[str, tuple[Callable, tuple[float, ...]]] = {
+    "고른 설정": (tuned(), (ALPHA, 0.25, 0.75, 1.0)),
+    "시드 1": (tuned(seed=1), (ALPHA,)),
+    "시드 2": (tuned(seed=2), (ALPHA,)),
+    "마진 없이": (tuned(margin=0.0), (ALPHA,)),
+    "학습률 절반": (tuned(learning_rate=5e-4), (ALPHA, 1.0)),
+    "학습률 두 배": (tuned(learning_rate=2e-3), (ALPHA, 1.0)),
+    "다섯 에폭": (tuned(epochs=5), (ALPHA, 1.0)),
+    "하드 네거티브": (with_hard_negatives, (ALPHA,)),
+    "문장 벡터를 만드는 층만": (tuned(only("dense", "skip")), (ALPHA,)),
+    "벡터에 곱하는 행렬만": (linear_map, (1.0,)),
 }
 
+# (배치, 에폭): 본 쌍의 수가 같은 것과 스텝의 수가 같은 것
+SAME_PAIRS = {8: 2, 32: 2, 128: 2, 512: 2}
+SAME_STEPS = {8: 1, 32: 1, 128: 2, 512: 6}
 
-def both(first: torch.Tensor, second: torch.Tensor, rows: list[int]) -> list[float]:
-    """``rows``의 질의로 상대쪽 전체에서 찾은 P@1, 두 방향."""
-    return [float((ranks(scores[rows], rows) == 1).mean()) for scores in (first @ second.T, second @ first.T)]
+
+class Judge:
+    """dev와 강의 말뭉치의 학습용에서 잰 P@1과, 학습 전이나 고른 설정과의 짝지은 차이."""
+
+    def __init__(self) -> None:
+        self.fit, self.dev = split(load_corpus("jupyterlab"))
+        self.course = load_corpus("course").train
+        self.before = self.right(load_model("muse"))
+        self.chosen: dict[str, list] | None = None
+
+    def right(self, model) -> dict[str, list]:
+        """도메인마다, 방향마다(영한, 한영) 맞았는지 (N,)."""
+        result = {}
+        for name, corpus in (("learned", self.dev), ("elsewhere", self.course)):
+            scores = model.encode(corpus.en) @ model.encode(corpus.ko).T
+            result[name] = [(ranks(s) == 1).astype(float) for s in (scores, scores.T)]
+        return result
+
+    def row(self, name: str, model, **more) -> dict:
+        row: dict = {"recipe": name} | more
+        right = self.right(model)
+        if name == f"고른 설정, α = {ALPHA:g}":
+            self.chosen = right
+        for domain, directions in right.items():
+            row[domain] = [float(x.mean()) for x in directions]
+            for what, reference in (("change", self.before), ("against_chosen", self.chosen)):
+                if reference:
+                    pairs = zip(reference[domain], directions, strict=True)
+                    row[f"{domain}_{what}"] = [asdict(paired_difference(*pair)) for pair in pairs]
+        print(describe(row), flush=True)
+        return row
 
 
-def main() -> None:
-    interface, course = load_corpus("jupyterlab"), load_corpus("course").train
-    corpus, dev = split(interface)
-    results = []
-    for name, apply in tqdm(RECIPES.items(), desc="설정"):
-        model = load_model("muse")
-        start = time.perf_counter()
-        apply(model, corpus)
-        seconds = time.perf_counter() - start
-        en, ko = (torch.as_tensor(model.encode(side)) for side in (interface.en, interface.ko))
-        elsewhere = precision_at_1(model.encode(course.en) @ model.encode(course.ko).T)
-        results.append(
-            {
-                "recipe": name,
-                "learned": both(en, ko, dev),
-                "learned_among_dev": both(en[dev], ko[dev], list(range(len(dev)))),
-                "elsewhere": [elsewhere.forward.value, elsewhere.backward.value],
-                "seconds": seconds,
-            }
-        )
-    print("학습한 도메인 영한 / 한영   그 가운데서만   학습하지 않은 도메인   초")
-    for row in results:
-        values = [
-            "/".join(f"{100 * x:.1f}" for x in row[key])
-            for key in ("learned", "learned_among_dev", "elsewhere")
-        ]
-        print(f"{values[0]:>14} {values[1]:>14} {values[2]:>14} {row['seconds']:6.1f}   {row['recipe']}")
-    save("fine_tuning", {"fitted": len(corpus), "dev": len(dev), "recipes": results})
+def describe(row: dict) -> str:
+    parts = [f"{row['recipe']:24} {row.get('steps', 0):4}스텝 {row.get('seconds', 0):5.1f}초"]
+    for domain in ("learned", "elsewhere"):
+        for value, change in zip(row[domain], row[f"{domain}_change"], strict=True):
+            low, high = 100 * change["low"], 100 * change["high"]
+            parts.append(f"{100 * value:5.1f} ({100 * change['value']:+.1f} [{low:+.1f}, {high:+.1f}])")
+    return "  ".join(parts)
+
+
+def blended(model, original: dict, tuned_state: dict, alpha: float):
+    """가중치를 섞은 사본. 더해진 층(행렬)은 그대로 씁니다."""
+    mixed = copy.deepcopy(model)
+    state = {
+        name: original[name].lerp(x, alpha) if name in original and x.is_floating_point() else x
+        for name, x in tuned_state.items()
+    }
+    mixed.load_state_dict(state)
+    return mixed
+
+
+def run(train: Callable, corpus: Corpus) -> tuple:
+    model = load_model("muse")
+    original = copy.deepcopy(model.state_dict())
+    start = time.perf_counter()
+    steps = train(model, corpus)
+    return model, original, copy.deepcopy(model.state_dict()), steps, time.perf_counter() - start
+
+
+def recipes() -> None:
+    judge = Judge()
+    rows = [judge.row("학습 전", load_model("muse"))]
+    for name, (train, alphas) in tqdm(RECIPES.items(), desc="설정", disable=None):
+        model, original, after, steps, seconds = run(train, judge.fit)
+        for alpha in alphas:
+            mixed = blended(model, original, after, alpha)
+            rows.append(judge.row(f"{name}, α = {alpha:g}", mixed, alpha=alpha, steps=steps, seconds=seconds))
+    counts = {"fitted": len(judge.fit), "dev": len(judge.dev), "elsewhere": len(judge.course)}
+    save("fine_tuning", counts | {"chosen": CHOSEN | {"alpha": ALPHA}, "recipes": rows})
+
+
+def batches() -> None:
+    judge = Judge()
+    rows = []
+    for what, sizes in (("same_pairs", SAME_PAIRS), ("same_steps", SAME_STEPS)):
+        for size, epochs in sizes.items():
+            few = what == "same_steps" and size * STEPS < len(judge.fit)
+            step = max(1, len(judge.fit) // (size * STEPS))
+            corpus = (
+                judge.fit.select(list(range(0, len(judge.fit), step))[: size * STEPS]) if few else judge.fit
+            )
+            model, original, after, steps, seconds = run(tuned(batch_size=size, epochs=epochs), corpus)
+            mixed = blended(model, original, after, ALPHA)
+            pairs = epochs * len(corpus)
+            rows.append(
+                judge.row(f"배치 {size}", mixed, same=what, pairs=pairs, steps=steps, seconds=seconds)
+            )
+    save("fine_tuning_batches", {"alpha": ALPHA, "batches": rows})
+
+
+def e5() -> None:
+    """편향과 LayerNorm만 짧은 화면 문구 192쌍으로 학습한 e5와, 학습하지 않고 평균만 뺀 e5."""
+    test = load_corpus("course").test
+    model = load_model("e5")
+    for name, p in model.named_parameters():
+        p.requires_grad_(name.endswith("bias") or "LayerNorm" in name)
+    rows: list[dict] = []
+    first: list = []
+
+    def measure(name: str, centred: bool) -> None:
+        sides = [torch.as_tensor(model.encode(side)) for side in (test.en, test.ko)]
+        if centred:
+            sides = [torch.nn.functional.normalize(x - x.mean(0), dim=1) for x in sides]
+        right = [(ranks(s) == 1).astype(float) for s in (sides[0] @ sides[1].T, sides[1] @ sides[0].T)]
+        first.extend(right if not first else [])
+        changes = [asdict(paired_difference(b, x)) for b, x in zip(first, right, strict=False)]
+        rows.append({"recipe": name, "course_test": [float(x.mean()) for x in right], "change": changes})
+        print(rows[-1], flush=True)
+
+    measure("학습 전", False)
+    measure("학습 전, 평균을 뺌", True)
+    short = [pair for pair in load_corpus("jupyterlab").train if len(pair.en) <= 60][:192]
+    source, target = [pair.en for pair in short], [pair.ko for pair in short]
+    fine_tune(model, source, target, epochs=1, batch_size=32, learning_rate=1e-3, alpha=1.0)
+    measure("편향만 학습", False)
+    measure("편향만 학습, 평균을 뺌", True)
+    save("fine_tuning_e5", {"pairs": len(short), "evaluated": len(test), "recipes": rows})
 
 
 if __name__ == "__main__":
-    main()
+    parts = {"recipes": recipes, "batches": batches, "e5": e5}
+    for part in sys.argv[1:] or parts:
+        parts[part]()

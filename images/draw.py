@@ -64,12 +64,12 @@ def course_map() -> None:
     ax = canvas(15.3, 2.9)
     chapters = [
         ("01 구조", "문장이 벡터가\n되는 길", BLUE),
-        ("02 학습", "배치 안의 남을\n오답으로", BLUE),
+        ("02 학습", "배치의 다른 쌍을\n오답으로", BLUE),
         ("03 임베딩", "encode 한 줄과\n그 인자들", GREEN),
-        ("04 유사도", "여러 언어의\n가까움과 함정", GREEN),
-        ("05 검색", "더미에서\n번역 찾기", ORANGE),
-        ("06 캐기", "짝이 없는 더미에서\n번역쌍만 골라내기", ORANGE),
-        ("07 미세 조정", "우리 문장으로\n더 가르치기", GRAY),
+        ("04 유사도", "코사인, 임곗값과\n어려운 문항", GREEN),
+        ("05 검색", "문장 집합에서\n번역 찾기", ORANGE),
+        ("06 마이닝", "두 집합에서\n번역쌍 찾기", ORANGE),
+        ("07 미세 조정", "우리 문장으로\n더 학습하기", GRAY),
     ]
     for i, (title, text, color) in enumerate(chapters):
         x = 0.25 + i * 2.14
@@ -80,7 +80,7 @@ def course_map() -> None:
 
 
 def dual_encoder() -> None:
-    """이중 인코더: 한국어와 영어가 같은 인코더를 지나 한 공간에서 만난다."""
+    """듀얼 인코더: 한국어와 영어가 같은 인코더를 지나 한 공간에서 만난다."""
     ax = canvas(10, 5.2)
     for x, sentence, color in (
         (0.4, "봄비가 창문을 두드린다.", BLUE),
@@ -99,57 +99,62 @@ def dual_encoder() -> None:
 
 
 def cross_vs_dual() -> None:
-    """교차 인코더는 쌍마다, 이중 인코더는 문장마다 한 번 계산한다."""
+    """크로스 인코더는 쌍마다, 듀얼 인코더는 문장마다 한 번 계산한다."""
     ax = canvas(11, 4.8)
-    label(ax, 2.6, 4.45, "교차 인코더(cross-encoder)", 16, ORANGE, fontweight="bold")
+    label(ax, 2.6, 4.45, "크로스 인코더(cross-encoder)", 16, ORANGE, fontweight="bold")
     box(ax, 0.5, 0.5, 4.2, 0.7, "[CLS] 한국어 [SEP] 영어 [SEP]", ORANGE)
     arrow(ax, (2.6, 1.2), (2.6, 1.7))
     box(ax, 0.5, 1.7, 4.2, 0.9, "인코더가 두 문장을 함께 읽음", GRAY)
     arrow(ax, (2.6, 2.6), (2.6, 3.1))
     box(ax, 1.6, 3.1, 2.0, 0.7, "점수 하나", ORANGE)
-    label(ax, 2.6, 0.2, r"N문장 × N문장 $\rightarrow$ 계산 $N^2$번", 14)
+    label(ax, 2.6, 0.2, r"N문장 × N문장 $\rightarrow$ 인코더 $N^2$번", 14)
     ax.plot([5.5, 5.5], [0.2, 4.6], color=GRAY, linewidth=1)
-    label(ax, 8.3, 4.45, "이중 인코더(dual encoder)", 16, BLUE, fontweight="bold")
+    label(ax, 8.3, 4.45, "듀얼 인코더(dual encoder)", 16, BLUE, fontweight="bold")
     for x, text in ((6.0, "한국어"), (8.5, "영어")):
         box(ax, x, 0.5, 2.1, 0.7, text, BLUE)
         arrow(ax, (x + 1.05, 1.2), (x + 1.05, 1.7))
         box(ax, x, 1.7, 2.1, 0.9, "인코더", GRAY)
         arrow(ax, (x + 1.05, 2.6), (8.3 + (x - 7.25) * 0.35, 3.1))
     box(ax, 6.9, 3.1, 2.8, 0.7, "벡터끼리 내적", BLUE)
-    label(ax, 8.3, 0.2, r"N문장 + N문장 $\rightarrow$ 계산 $2N$번, 내적은 거의 공짜", 14)
+    label(ax, 8.3, 0.2, r"N문장 + N문장 $\rightarrow$ 인코더 $2N$번, 내적 $N^2$번", 14)
 
 
 def labse_stack() -> None:
-    """LaBSE의 층: 토큰에서 768차원 벡터까지."""
-    ax = canvas(8.6, 8.2)
+    """LaBSE의 층: 아래의 토큰에서 위의 768차원 벡터까지."""
+    ax = canvas(9.6, 6.6)
     tokens = ["[CLS]", "토큰 1", "토큰 2", "토큰 3", "토큰 4", "[SEP]"]
+    left, wide = 0.4, 5.9
     for i, token in enumerate(tokens):
-        box(ax, 0.5 + i * 1.0, 0.3, 0.9, 0.55, token, BLUE if i == 0 else GRAY, 12)
-        arrow(ax, (0.95 + i, 0.85), (0.95 + i, 1.2))
-    box(ax, 0.5, 1.2, 5.9, 0.75, "토큰 + 위치 임베딩   501,153 × 768", GRAY)
-    arrow(ax, (3.45, 1.95), (3.45, 2.3))
-    box(ax, 0.5, 2.3, 5.9, 1.5, "Transformer 12층\n머리 12개 · 너비 768 · 속너비 3072", GRAY, 14)
-    for i in range(len(tokens)):
-        arrow(ax, (0.95 + i, 3.8), (0.95 + i, 4.15), INK if i == 0 else GRAY)
-        box(ax, 0.5 + i * 1.0, 4.15, 0.9, 0.5, "[CLS]" if i == 0 else "…", BLUE if i == 0 else GRAY, 12)
-    arrow(ax, (0.95, 4.65), (0.95, 5.1))
-    for y, text, color in (
-        (5.1, r"Dense 768 $\rightarrow$ 768, tanh", ORANGE),
-        (6.2, "L2 정규화: 길이 1", GREEN),
-        (7.3, "문장 벡터 (768,)", BLUE),
+        x = left + i
+        box(ax, x, 0.3, 0.9, 0.55, token, BLUE if i == 0 else GRAY, 12)
+        arrow(ax, (x + 0.45, 0.85), (x + 0.45, 1.2))
+        arrow(ax, (x + 0.45, 3.9), (x + 0.45, 4.25), BLUE if i == 0 else GRAY)
+        box(ax, x, 4.25, 0.9, 0.5, "[CLS]" if i == 0 else "…", BLUE if i == 0 else GRAY, 12)
+    box(ax, left, 1.2, wide, 1.0, "토큰 임베딩 501,153 × 768\n+ 위치 512 × 768 + 세그먼트 2 × 768", GRAY)
+    arrow(ax, (left + wide / 2, 2.2), (left + wide / 2, 2.55))
+    box(ax, left, 2.55, wide, 1.35, "트랜스포머 12층\n헤드 12개 · 은닉 차원 768 · FFN 차원 3072", GRAY, 14)
+    arrow(ax, (left + 0.45, 4.75), (left + 0.45, 5.45), BLUE)
+    for x, w, text, color in (
+        (left, 3.0, r"Dense 768 $\rightarrow$ 768, tanh", ORANGE),
+        (left + 3.45, 2.45, "L2 정규화: 길이 1", GREEN),
+        (left + 6.35, 2.45, "문장 벡터 (768,)", BLUE),
     ):
-        box(ax, 0.5, y, 3.4, 0.7, text, color)
-        if y < 7:
-            arrow(ax, (0.95, y + 0.7), (0.95, y + 1.1))
+        box(ax, x, 5.45, w, 0.7, text, color)
+        if x > left:
+            arrow(ax, (x - 0.45, 5.8), (x, 5.8))
     for y, text in (
-        (0.57, "WordPiece 토큰"), (1.57, "가중치의 82 %"), (3.05, "사전 학습: MLM + TLM"),
-        (4.4, "[CLS] 자리만 씀"), (6.55, "내적 = 코사인"),
-    ):  # fmt: skip
-        label(ax, 6.65, y, text, 12, ha="left")
+        (0.57, "WordPiece 토큰"),
+        (1.7, "매개변수의 82 %가\n토큰 임베딩"),
+        (3.22, "매개변수의 18 %"),
+        (4.5, "[CLS] 위치의 벡터만 씀"),
+    ):
+        label(ax, left + wide + 0.25, y, text, 13, ha="left", linespacing=1.5)
+    label(ax, left + 1.5, 6.38, "허브의 구현에만 있는 층", 12, ORANGE)
+    label(ax, left + 4.67, 6.38, "내적 = 코사인 유사도", 12, GREEN)
 
 
 def in_batch_matrix() -> None:
-    """배치 안의 N×N 점수: 대각선이 정답, 나머지는 오답."""
+    """배치 안의 N×N 점수: 대각선이 정답 쌍, 나머지는 오답 쌍."""
     ax = canvas(8.6, 5.6)
     n, size, left, bottom = 5, 0.78, 2.3, 0.55
     for row in range(n):
@@ -165,18 +170,18 @@ def in_batch_matrix() -> None:
                     facecolor=color if positive else PALE[GRAY], edgecolor="white", linewidth=2,
                 )
             )  # fmt: skip
-            label(ax, left + (column + 0.5) * size, y + size / 2, "짝" if positive else "남", 14,
+            label(ax, left + (column + 0.5) * size, y + size / 2, "정답" if positive else "오답", 13,
                   "white" if positive else GRAY)  # fmt: skip
     right = left + n * size
     arrow(ax, (left, bottom - 0.2), (right, bottom - 0.2), BLUE)
     label(ax, right + 0.12, bottom - 0.2, "행마다 소프트맥스", 12, BLUE, ha="left")
     arrow(ax, (right + 0.2, bottom + n * size), (right + 0.2, bottom), ORANGE)
     label(ax, right + 0.35, bottom + n * size / 2, "열마다\n소프트맥스", 12, ORANGE, ha="left")
-    label(ax, 4.3, 5.25, "짝 N개로 오답 N(N − 1)개를 거저 얻습니다", 15, fontweight="bold")
+    label(ax, 4.3, 5.25, "번역쌍 N개에서 오답 쌍 N(N − 1)개가 생깁니다", 15, fontweight="bold")
 
 
 def additive_margin() -> None:
-    """가산 마진: 정답은 마진만큼 깎인 점수로도 이겨야 한다."""
+    """가산 마진: 정답에서 마진을 뺀 값이 오답보다 높아야 한다."""
     ax = canvas(10, 3.6)
     y, x0, scale = 1.5, 1.0, 8.0
     ax.plot([x0, x0 + scale], [y, y], color=INK, linewidth=2)
@@ -190,35 +195,35 @@ def additive_margin() -> None:
         ax.plot([x0 + scale * value] * 2, [y, y + height], color=color, linewidth=1.5)
         label(ax, x0 + scale * value, y + height + 0.2, text, 13, color)
 
-    mark(0.55, "   남: 0.55", GRAY, 0.6)
-    mark(0.75, "짝: 0.75", GREEN, 1.0)
-    mark(0.45, "마진을 뺀 짝: 0.45   ", ORANGE, 1.0)
+    mark(0.55, "   오답 0.55", GRAY, 0.6)
+    mark(0.75, "정답 0.75", GREEN, 1.0)
+    mark(0.45, "마진을 뺀 정답 0.45   ", ORANGE, 1.0)
     arrow(ax, (x0 + scale * 0.74, y + 0.25), (x0 + scale * 0.46, y + 0.25), ORANGE)
     label(ax, x0 + scale * 0.66, y + 0.42, "− 0.3", 13, ORANGE)
-    label(ax, 5, 3.3, "0.75가 0.55를 이겼지만, 깎인 0.45는 집니다. 더 벌어질 때까지 계속 배웁니다.", 14)
+    label(ax, 5, 3.3, "정답은 0.75로 오답 0.55보다 높지만, 마진을 뺀 0.45는 낮으므로 손실이 남습니다.", 14)
 
 
 def cross_accelerator() -> None:
-    """가속기 사이의 네거티브: 벡터를 모아 모두의 문장을 오답으로 쓴다."""
+    """가속기 사이의 네거티브: 벡터를 모아 배치 전체의 문장을 오답으로 쓴다."""
     ax = canvas(10.5, 5.4)
     for i in range(4):
         x = 0.4 + i * 2.5
-        box(ax, x, 0.3, 2.1, 0.7, f"가속기 {i + 1}\n배치 조각", GRAY, 12)
+        box(ax, x, 0.3, 2.1, 0.7, f"가속기 {i + 1}\n배치의 일부", GRAY, 12)
         arrow(ax, (x + 1.05, 1.0), (x + 1.05, 1.4))
-        box(ax, x, 1.4, 2.1, 0.65, "자기 조각만 인코딩", BLUE, 12)
+        box(ax, x, 1.4, 2.1, 0.65, "맡은 문장만 인코딩", BLUE, 12)
         arrow(ax, (x + 1.05, 2.05), (x + 1.05, 2.55), BLUE)
         arrow(ax, (x + 1.05, 3.25), (x + 1.05, 3.75), ORANGE)
-        box(ax, x, 3.75, 2.1, 0.75, "자기 행 ×\n모두의 열로 손실", ORANGE, 12)
+        box(ax, x, 3.75, 2.1, 0.75, "자기 행 ×\n배치 전체의 열로 손실", ORANGE, 12)
     box(
         ax,
         0.4,
         2.55,
         9.6,
         0.7,
-        "모으기(all-gather): 작은 벡터만 오가고, 모두가 전체 배치의 벡터를 가집니다",
+        "all-gather: 벡터만 주고받아, 모두가 배치 전체의 벡터를 가집니다",
         GREEN,
     )
-    label(ax, 5.2, 4.95, "기억 장치는 조각만큼, 오답은 전체 배치만큼", 15, fontweight="bold")
+    label(ax, 5.2, 4.95, "인코딩의 메모리는 맡은 문장만큼, 오답은 배치 전체만큼", 15, fontweight="bold")
 
 
 FIGURES = (

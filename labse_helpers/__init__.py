@@ -24,6 +24,7 @@ _HOME = {
     "margin_scores": "search.margin",
     "ranks": "evaluation",
     "estimate": "evaluation",
+    "paired_difference": "evaluation",
     "precision_at_1": "evaluation",
     "mean_reciprocal_rank": "evaluation",
     # 병렬 문장 마이닝
@@ -31,6 +32,7 @@ _HOME = {
     "load_mining_task": "corpora",
     "precision_recall": "evaluation",
     "f1_at": "evaluation",
+    "f1_difference": "evaluation",
     # 손실과 미세 조정
     "in_batch_negatives_loss": "training.losses",
     "fine_tune": "training.fine_tune",

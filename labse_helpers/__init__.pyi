@@ -14,7 +14,9 @@ from .errors import ModelUnavailableError as ModelUnavailableError
 from .errors import OutputError as OutputError
 from .evaluation import estimate as estimate
 from .evaluation import f1_at as f1_at
+from .evaluation import f1_difference as f1_difference
 from .evaluation import mean_reciprocal_rank as mean_reciprocal_rank
+from .evaluation import paired_difference as paired_difference
 from .evaluation import precision_at_1 as precision_at_1
 from .evaluation import precision_recall as precision_recall
 from .evaluation import ranks as ranks

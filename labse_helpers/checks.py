@@ -68,7 +68,7 @@ def check_sentences(sentences: Iterable[str], name: str = "sentences") -> list[s
     """문장들을 검사하고 다듬은 새 목록을 돌려줍니다. 검사한 뒤에는 이 목록을 쓰십시오.
 
     Args:
-        sentences: 문자열을 차례로 내는 것이면 무엇이든: 목록, 튜플, pandas Series(색인과 상관없이 놓인 순서), 제너레이터,
+        sentences: 문자열을 순서대로 내는 것이면 무엇이든: 목록, 튜플, pandas Series(색인과 상관없이 놓인 순서), 제너레이터,
             datasets의 열, numpy 배열.
         name: 오류 메시지에 쓸 인자 이름.
 

@@ -146,12 +146,14 @@ def load_corpus(
 
             - ``"course"``: 이 강의를 위해 직접 쓴 한국어–영어 문장쌍(CC BY 4.0).
             - ``"multilingual"``: ``"course"``의 일부를 여러 언어로 옮긴 것(CC BY 4.0).
+            - ``"messages"``: 메신저와 게시판에 적는 대로 쓴 한국어–영어 60쌍(CC BY 4.0). 주제는 ``오타``, ``코드 믹싱``(한 문장에 두
+              언어), ``생략``, ``조각``(문장이 아닌 구), ``소문자``(소문자로만, 문장 부호 없이) 가운데 하나입니다. 두 언어 모두 그렇게 적었습니다.
             - ``"jupyterlab"``: JupyterLab 화면의 영어–한국어 문구 2,215쌍(BSD-3-Clause).
             - ``"tatoeba"``: 허브에서 받는 Tatoeba 한국어–영어 평가쌍(CC BY 2.0 FR).
             - 파일 경로: 자기 CSV, TSV, JSON Lines, 엑셀(.xlsx), TMX. 표는 ``.gz``·``.xz``·``.bz2``여도 됩니다.
             - 경로 둘 ``(한국어.txt, 영어.txt)``: 같은 줄끼리 번역인 두 글 파일.
-        columns: 파일에서 읽을 두 열의 이름이나 번호(0부터). None이면 머리줄(``ko``, ``영어``, ``원문``, ``source`` …)에서 알아보고,
-            머리줄이 없으면 두 열이어야 합니다. 어느 열이 한국어인지는 글을 보고 정합니다.
+        columns: 파일에서 읽을 두 열의 이름이나 번호(0부터). None이면 헤더(``ko``, ``영어``, ``원문``, ``source`` …)에서 알아보고,
+            헤더가 없으면 두 열이어야 합니다. 어느 열이 한국어인지는 글을 보고 정합니다.
         encoding: 파일의 인코딩. None이면 파일 전체를 보고 정합니다.
         on_error: 잘못된 줄이 있을 때 ``"raise"``면 오류, ``"skip"``이면 건너뛰고 그 줄들을 입력 옆의 파일에 적습니다.
 
@@ -163,6 +165,7 @@ def load_corpus(
     own = {
         "course": lambda: _read_own("course.tsv", "course"),
         "multilingual": lambda: _read_own("multilingual.tsv", "multilingual"),
+        "messages": lambda: _read_own("messages.tsv", "messages"),
         "jupyterlab": _load_jupyterlab,
         "tatoeba": _load_tatoeba,
     }
@@ -260,18 +263,20 @@ def _load_tatoeba() -> Corpus:
     return _from_pairs("tatoeba", pairs, "CC BY 2.0 FR")
 
 
-PAIRED, LONELY = "짝", "짝 없음"
+PAIRED, LONELY = "짝 있음", "짝 없음"
 
 
 @dataclass(frozen=True)
 class MiningTask:
-    """두 문장 집합와 그 사이의 번역쌍.
+    """두 문장 집합과 그 사이의 번역쌍.
 
     Attributes:
         source: 한국어 문장 N개.
         target: 영어 문장 M개.
-        gold: 번역쌍 ``(source의 위치, target의 위치)``의 집합. 어느 쪽에서나 짝이 있는 문장은 절반이 안 됩니다.
-        source_kind, target_kind: 문장마다 ``"짝"``, ``"짝 없음"``, 또는 방해 문장이면 무엇을 바꾼 것인지(``"숫자"``, ``"부정"`` …).
+        gold: 번역쌍 ``(source의 위치, target의 위치)``의 집합.
+        source_kind, target_kind: 문장마다 ``"짝 있음"``, ``"짝 없음"``, 또는 방해 문장이면 무엇을 바꾼 것인지. ``"숫자"``,
+            ``"부정"``, ``"방향"``(반대말로 바꾸거나 두 자리를 맞바꿈), ``"행위자"``(누가, 누구에게), ``"대상"``(무엇을, 어디에),
+            ``"시간"``, ``"이름"`` 가운데 하나입니다.
     """
 
     source: list[str]
@@ -281,30 +286,50 @@ class MiningTask:
     target_kind: list[str]
 
 
-def load_mining_task(part: str = "test") -> MiningTask:
-    """``"course"``와 ``"jupyterlab"``의 평가용 부분과, 그것을 한 곳씩 비틀어 쓴 방해 문장(distractor)으로 만든 과제를 불러옵니다.
+def load_mining_task(
+    part: str = "test",
+    corpora: tuple[str, ...] = ("course", "jupyterlab"),
+    unpaired: float = 0.0,
+    distractors: bool = True,
+) -> MiningTask:
+    """``"course"``와 ``"jupyterlab"``의 평가용 부분과, 그것에서 한 가지만 바꾼 방해 문장(distractor)으로 만든 과제를 불러옵니다.
 
-    방해 문장이 흉내 낸 쌍은 두 문장 집합에 모두 들어 있고, 나머지 쌍은 대부분 한쪽만 들어 있습니다.
+    방해 문장을 만든 쌍은 두 문장 집합에 모두 들어 있고, 나머지 쌍은 대부분 한쪽만 들어 있습니다. 방해 문장은 ``"course"``에만
+    있습니다.
 
     Args:
         part: ``"dev"``(임곗값을 고를 때) 또는 ``"test"``(그 임곗값을 평가할 때). 겹치는 문장은 없습니다.
+        corpora: 넣을 도메인. ``"course"``, ``"jupyterlab"`` 가운데 하나나 둘.
+        unpaired: 짝 없는 문장을 얼마나 더 넣을지(0–1). 학습용 부분의 쌍 가운데 그 비율만큼을 한쪽 문장만 더합니다. 정답은 그대로이고
+            짝이 있는 문장의 비율만 낮아집니다.
+        distractors: False면 방해 문장을 넣지 않습니다. 번역쌍은 그대로입니다.
 
     Raises:
-        InputError: 모르는 ``part``일 때.
+        InputError: 모르는 ``part``나 ``corpora``, 0과 1 사이가 아닌 ``unpaired``일 때.
     """
     check_choice(part, ("dev", "test"), "part")
+    if not corpora or isinstance(corpora, str) or not set(corpora) <= {"course", "jupyterlab"}:
+        raise InputError('corpora에는 "course"와 "jupyterlab" 가운데 하나나 둘을 튜플로 넣어 주십시오.')
+    if not 0 <= unpaired <= 1:
+        raise InputError(f"unpaired는 0과 1 사이의 수여야 합니다. {unpaired!r:.20}이(가) 왔습니다.")
     near_misses = {row["id"]: row for row in own_rows("mining_near_misses.tsv")}
     members: dict[str, dict[str, _Member]] = {"ko": {}, "en": {}}  # 언어 → 문장 → 어느 쌍의 무엇인지
-    for corpus in (load_corpus("course"), load_corpus("jupyterlab")):
-        for pair in _half(corpus, part).test:
+    for name in corpora:
+        half = _half(load_corpus(name), part)
+        for pair in half.test:
             near_miss = near_misses.get(pair.id)
             kept = _kept_sides(pair.id, bool(near_miss))
             for language in kept:
                 sentence = " ".join(getattr(pair, language).split())  # 화면 문구의 줄바꿈은 공백으로
                 members[language][sentence] = _Member(pair.id, PAIRED if len(kept) == 2 else LONELY)
-            if near_miss:
+            if near_miss and distractors:
                 decoy = _Member(f"{pair.id}-decoy", near_miss["kind"])
                 members[near_miss["language"]][near_miss["sentence"]] = decoy
+        for pair in half.train:
+            if _draw(pair.en, 1_000) < 1_000 * unpaired:
+                language = ("ko", "en")[_draw(pair.id, 2)]
+                sentence = " ".join(getattr(pair, language).split())
+                members[language].setdefault(sentence, _Member(pair.id, LONELY))
     source, target = (
         sorted(side.items(), key=lambda item: _draw(item[0], 2**32)) for side in members.values()
     )

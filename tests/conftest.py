@@ -11,7 +11,7 @@ SLOWEST = ("07_fine_tuning", "02_in_batch_negatives", "04_similarity", "03_embed
 
 
 def scope_of(nodeid: str) -> str:
-    """한 프로세스에서 순서대로 실행할 묶음: 파일 하나. 오래 걸리는 LaBSE 재실행은 장 하나가 한 묶음입니다."""
+    """한 프로세스에서 순서대로 실행할 단위: 파일 하나. 오래 걸리는 LaBSE 재실행은 장 하나가 한 단위입니다."""
     file, _, test = nodeid.partition("::")
     return nodeid if test.startswith("test_student_form_runs_through") else file
 
@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    # 묶음은 --dist=loadgroup의 표시로 정하지 않습니다. pytest 9.2에서는 pytest-xdist 3.8이 그것을 알아보지 못합니다.
+    # 단위는 --dist=loadgroup의 표시로 정하지 않습니다. pytest 9.2에서는 pytest-xdist 3.8이 그것을 알아보지 못합니다.
     scheduler = LoadScopeScheduling(config, log)
     scheduler._split_scope = scope_of
     return scheduler

@@ -108,7 +108,7 @@ def test_mine_train_search(tmp_path, run, ko, en, mined, options):
             "search", mined, query, "--column", side, "--top-k", 1, "--model", "tuned/model"
         )
         assert code == 0, errors
-        line = 2 + list(table[side]).index(answer)  # 머리줄이 1번째 줄
+        line = 2 + list(table[side]).index(answer)  # 헤더가 1번째 줄
         assert output.split("\t")[1:] == [str(line), answer + "\n"]
 
 

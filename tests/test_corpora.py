@@ -47,7 +47,7 @@ def test_course_sentences_spread_in_length(course):
 
 @pytest.mark.parametrize("language", ["ko", "en"])
 def test_course_pairs_hardly_share_word_runs(course, language):
-    """네 낱말이 그대로 이어진 곳을 나누어 가진 문장쌍은 3 % 이하여야 합니다."""
+    """단어 네 개가 그대로 이어진 곳을 나누어 가진 문장쌍은 3 % 이하여야 합니다."""
     owners = defaultdict(set)
     for i, sentence in enumerate(course.texts[language]):
         run = words(sentence)
@@ -78,6 +78,41 @@ def test_multilingual_is_parallel_and_part_of_course(course):
         assert len(set(sentences)) == len(corpus), language
         assert all(s == unicodedata.normalize("NFC", s).strip() for s in sentences), language
     assert set(zip(corpus.ko, corpus.en, strict=True)) <= set(zip(course.ko, course.en, strict=True))
+
+
+def test_messages_are_written_as_people_type(course):
+    corpus = load_corpus("messages")
+    assert Counter(corpus.topic) == dict.fromkeys(["오타", "코드 믹싱", "생략", "조각", "소문자"], 12)
+    assert corpus.languages == ["ko", "en"]
+    assert corpus.license == "CC BY 4.0"
+    assert set(corpus.register) <= REGISTERS | {""}
+    for language, sentences in corpus.texts.items():
+        assert len({sentence.lower() for sentence in sentences}) == len(corpus) == 60
+        assert all(s == unicodedata.normalize("NFC", s).strip() for s in sentences)
+        assert not set(sentences) & set(course.texts[language])
+    for pair in corpus:
+        assert re.search("[가-힣]", pair.ko)
+        assert not re.search("[가-힣]", pair.en)
+        assert not re.search("[ㄱ-ㅣ]", pair.ko)  # 초성만 적은 글은 없습니다
+        if pair.topic == "코드 믹싱":
+            assert re.search("[A-Za-z]{2}", pair.ko), pair
+        if pair.topic == "소문자":
+            assert pair.en == pair.en.lower(), pair
+            assert not re.search("[.,!?']", pair.ko + pair.en), pair
+
+
+def test_corrected_pairs_stay_corrected(course):
+    """한 번 바로잡은 쌍: 뜻이 다른 번역, 거의 같은 문장, 두 곳이 다른 도전 문항."""
+    pairs = {pair.id: pair for pair in course}
+    assert "tail wagging" not in pairs["course-0775"].en
+    assert "문어" in pairs["course-0540"].ko
+    assert not any("문어" in pair.ko for pair in course if pair.id != "course-0540")
+    assert sum("당근밭" in pair.ko for pair in course) == 1
+    items = {item.id: item for item in load_challenge()}
+    for name in ("homo-04", "homo-05", "homo-10", "homo-15"):
+        first, second = items[name].ko.split(), items[name].ko_foil.split()
+        assert len(first) == len(second)
+        assert sum(a != b for a, b in zip(first, second, strict=True)) == 1
 
 
 def test_own_sentences_are_not_in_the_other_corpora(course):

@@ -12,7 +12,9 @@ from labse_helpers import (
     InputError,
     estimate,
     f1_at,
+    f1_difference,
     mean_reciprocal_rank,
+    paired_difference,
     precision_at_1,
     precision_recall,
     ranks,
@@ -64,6 +66,30 @@ def test_interval_is_repeatable_and_narrows_with_more_queries():
     p = first.value
     assert first.high - first.low == pytest.approx(2 * 1.96 * (p * (1 - p) / 50) ** 0.5, rel=0.2)
     assert str(first).count("%") == 3
+
+
+def test_paired_difference_is_narrower_than_two_intervals():
+    rng = np.random.default_rng(0)
+    before = rng.random(300) < 0.6
+    after = before | (rng.random(300) < 0.1)
+    gain = paired_difference(before, after)
+    assert gain.value == pytest.approx(after.mean() - before.mean())
+    assert gain.value == pytest.approx(-paired_difference(after, before).value)
+    assert 0 < gain.low < gain.value < gain.high < estimate(before).high - estimate(before).low
+    assert gain == paired_difference(before.tolist(), after.astype(float))
+
+
+def test_paired_difference_is_written_in_percentage_points():
+    assert str(paired_difference([0, 0, 0, 1], [1, 1, 1, 1])).startswith("+75.0 %p [+25.0, +100.0]")
+    assert str(paired_difference([0.5] * 3, [0.5] * 3)) == "+0.0 %p [+0.0, +0.0]"
+    assert (paired_difference([1], [0]).low, paired_difference([1], [0]).high) == (-1, 1)
+
+
+def test_paired_difference_refuses_other_items():
+    with pytest.raises(InputError, match="같은 항목"):
+        paired_difference([1, 0, 1], [1, 0])
+    with pytest.raises(InputError, match="values"):
+        paired_difference([[1.0]], [[0.0]])
 
 
 @pytest.mark.parametrize("size", [1, 2])
@@ -190,3 +216,30 @@ def test_f1_is_the_same_as_drawing_everything_at_once(n, monkeypatch):
     low, high = np.percentile(2 * hits[draws].sum(axis=1) / sizes[draws].sum(axis=1), [2.5, 97.5])
     found = f1_at(pairs, gold, 0.5)
     assert (found.low, found.high) == (low, high)
+
+
+def test_difference_of_f1_is_the_difference_and_narrower_than_apart():
+    gold = frozenset((i, i) for i in range(200))
+    before = mined([(i, i if i % 3 else i + 1, 1.0) for i in range(0, 240)])
+    after = mined([(i, i if i % 4 else i + 1, 1.0) for i in range(0, 220)])
+    apart = [f1_at(pairs, gold, 0.0) for pairs in (before, after)]
+    found = f1_difference(before, after, gold)
+    assert found.value == pytest.approx(apart[1].value - apart[0].value)
+    assert found.low < found.value < found.high
+    assert found.value == pytest.approx(-f1_difference(after, before, gold).value)
+    same = f1_difference(before, before, gold)
+    assert (same.low, same.value, same.high) == (0, 0, 0)
+    nothing = f1_difference(mined([]), mined([]), gold)
+    assert (nothing.low, nothing.value, nothing.high) == (0, 0, 0)
+    nearly = f1_difference(before, before.iloc[:-5], gold)
+    assert nearly.high - nearly.low < (apart[0].high - apart[0].low) / 2
+
+
+def test_difference_of_f1_may_choose_a_sentence_twice():
+    """방향이 backward면 원문 하나에 쌍이 여럿입니다."""
+    found = f1_difference(mined([(0, 0, 1.0), (0, 1, 0.9)]), mined([(0, 0, 1.0)]), [(0, 0)])
+    assert found.value == pytest.approx(1 - 2 / 3)
+    with pytest.raises(InputError, match="정답"):
+        f1_difference(mined([(0, 0, 1.0)]), mined([(0, 0, 1.0)]), [])
+    with pytest.raises(InputError, match="score"):
+        f1_difference(mined([(0, 0, 1.0)]).drop(columns="score"), mined([(0, 0, 1.0)]), [(0, 0)])

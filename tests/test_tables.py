@@ -35,7 +35,7 @@ def write(path, text, encoding="utf-8"):
     return path
 
 
-# ---- 머리줄과 열
+# ---- 헤더와 열
 
 
 @pytest.mark.parametrize(
@@ -385,3 +385,30 @@ def test_xlsx_without_openpyxl_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(CorpusError, match=r"t\.xlsx.*`pip install openpyxl`.*CSV UTF-8"):
         read_sentences(tmp_path / "t.xlsx", "ko")
+
+
+@pytest.mark.parametrize("said", ["sep=;", '"sep=;"', "SEP=;"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_line_that_tells_excel_the_delimiter_is_followed(tmp_path, said, end, capsys):
+    rows = ["ko;en", *(f"{ko};{en}" for ko, en in PAIRS[::2])]
+    path = write(tmp_path / "a.csv", end.join([said, *rows]))
+    assert pairs_of(path) == PAIRS[::2]
+    assert read_sentences(path, "ko").lines == [3, 4]
+    assert "구분 문자를 알리는 줄" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("extra", [",", ",,,", ',"",'])
+def test_empty_cells_at_the_end_of_a_row_do_not_matter(tmp_path, extra):
+    path = write(tmp_path / "a.csv", f"ko,en\n물이 차요,The water is cold{extra}\n비가 와요,It rains\n")
+    assert pairs_of(path) == [("물이 차요", "The water is cold"), ("비가 와요", "It rains")]
+    assert read_sentences(path, "en").sentences == ["The water is cold", "It rains"]
+    with pytest.raises(CorpusError, match="2번째 줄: 열이 2개여야 하는데 3개"):
+        read_pairs(write(tmp_path / "b.csv", "ko,en\n물이 차요,The water is cold,more\n비가 와요,It rains\n"))
+
+
+@pytest.mark.parametrize("columns", [(0, 1), ("alpha", 1)])
+def test_reading_an_unknown_header_as_data_is_said_once(tmp_path, columns, capsys):
+    path = write(tmp_path / "a.csv", "alpha,beta\n물이 차요,The water is cold\n비가 와요,It rains\n")
+    got = pairs_of(path, columns=columns)
+    assert capsys.readouterr().out.count("첫 줄") == (columns == (0, 1))
+    assert len(got) == 2 + (columns == (0, 1))

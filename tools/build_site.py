@@ -28,7 +28,7 @@ def prepare() -> None:
     write_web_fonts(static / "fonts")
     shutil.copytree(ROOT / "images", SOURCE / "images", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     (SOURCE / "docs").mkdir()
-    for name in ("glossary.md", "muse_plus.md"):  # 강사 안내서에는 시험의 답이 있어 싣지 않습니다
+    for name in ("glossary.md", "muse_plus.md"):  # 강사 안내서에는 시험 문제의 답이 있어 싣지 않습니다
         shutil.copy(ROOT / "docs" / name, SOURCE / "docs")
     for path in NOTEBOOKS:
         nbformat.write(for_site(path), SOURCE / "notebooks" / path.name)

@@ -3,8 +3,8 @@
 화면에는 제목, 코드, 결과, 표, 식, 그림만 놓고, 노트북의 문단은 발표자 노트(S 키)가 됩니다. 학생이 읽을 글이 곧 강사가 할
 말입니다. ``build/slides``의 파일은 네트워크 없이 디스크에서 열립니다.
 
-칸의 ``slide_type``: slide(새 장면), subslide(아래로 한 장), 없음(지금 장에 이어서), fragment(누르면 나타남),
-notes(발표자 노트), skip(빼기).
+셀의 ``slide_type``: slide(새 장면), subslide(아래로 한 장), 없음(지금 장에 이어서), fragment(누르면 나타남),
+notes(발표자 노트), skip(빼기). ``slide-output`` 태그가 있는 셀은 코드 없이 결과만 보입니다.
 """
 
 import base64
@@ -40,7 +40,6 @@ MARKDOWN.add_render_rule("math_inline", lambda self, tokens, i, *_: rf"\({html.e
 MARKDOWN.add_render_rule(
     "math_block", lambda self, tokens, i, *_: rf"<p>\[{html.escape(tokens[i].content)}\]</p>"
 )
-CODE_LINES_BESIDE_PICTURE = 26  # 이보다 짧은 코드는 그림의 왼쪽에 둡니다
 
 
 class Slide:
@@ -98,7 +97,8 @@ def split_prose(source: str) -> tuple[list[str], list[str]]:
 
 
 def code_and_output(cell: NotebookNode, heading: str) -> str:
-    code = f'<div class="code">{highlight(cell.source, PythonLexer(), HtmlFormatter(style=STYLE, nowrap=False))}</div>'
+    shown = highlight(cell.source, PythonLexer(), HtmlFormatter(style=STYLE, nowrap=False))
+    code = "" if has_tag(cell, "slide-output") else f'<div class="code">{shown}</div>'
     results, has_picture = [], False
     for output in cell.outputs:
         data = output.get("data", {})
@@ -115,7 +115,7 @@ def code_and_output(cell: NotebookNode, heading: str) -> str:
             text = output.get("text") or data.get("text/plain", "")
             results.append(f'<pre class="output">{html.escape(text.rstrip())}</pre>')
     body = "".join(results)
-    if has_picture and len(cell.source.splitlines()) <= CODE_LINES_BESIDE_PICTURE:
+    if code and has_picture:
         return f'<div class="beside">{code}<div>{body}</div></div>'
     return code + body
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 from forms import BUILD, ROOT, has_tag, read
 
-# 압축 파일에 넣을 파일과 폴더. 강사의 컴퓨터에 함께 있는 다른 파일(성적, 답안, 벡터 …)은 나누어 주지 않습니다.
+# 압축 파일에 넣을 파일과 폴더. 강사의 컴퓨터에 함께 있는 다른 파일(점수, 답안, 벡터 …)은 나누어 주지 않습니다.
 FOR_STUDENT = {
     ".jupyter", "CITATION.cff", "LICENSE", "LICENSE-CC-BY-4.0", "Makefile", "README.md", "conftest.py", "constraints.txt",
     "docs", "environment.yml", "images", "labse_helpers", "notebooks", "pyproject.toml",
@@ -23,6 +23,11 @@ SHIPPED = {
 }
 IN_NOTEBOOKS = re.compile(r"notebooks/(?:\d\d_\w+\.ipynb|conftest\.py|nbval_sanitize\.cfg)")
 FOR_INSTRUCTOR_ONLY = "docs/instructor.md"
+NOT_FOR_STUDENTS = (
+    "빠르기",
+    "강의하는 분께",
+    "저장소의 구성",
+)  # README의 절. 학생용에 없는 파일과 명령을 말합니다
 SOURCES = SHIPPED["instructor"] | {".ci", ".github", "benchmarks", "tests"}
 CACHES = {"__pycache__", ".hypothesis", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 FIXED_DATE = (2026, 1, 1, 0, 0, 0)  # 내용이 같으면 압축 파일도 바이트까지 같습니다
@@ -76,6 +81,12 @@ def without_dead_links(text: str, place: str, names: list[str]) -> str:
     return LINK.sub(keep_or_unlink, text)
 
 
+def without_sections(text: str, titles: tuple[str, ...]) -> str:
+    """제목이 ``titles``에 든 절(``##``)을 뺀 글."""
+    first, *sections = text.split("\n## ")
+    return "\n## ".join([first, *(part for part in sections if part.partition("\n")[0] not in titles)])
+
+
 def build(audience: str) -> Path:
     transform = {"student": for_student, "instructor": for_instructor}[audience]
     names = [name for name in source_files(ROOT) if is_shipped(name, audience)]
@@ -92,7 +103,10 @@ def build(audience: str) -> Path:
                         cell.source = without_dead_links(cell.source, name, names)
                 data = nbformat.writes(notebook).encode("utf-8")
             elif path.suffix == ".md" and not name.startswith("tools/"):  # tools/의 글은 사이트의 원본입니다
-                data = without_dead_links(data.decode("utf-8"), name, names).encode("utf-8")
+                text = without_dead_links(data.decode("utf-8"), name, names)
+                if audience == "student":
+                    text = without_sections(text, NOT_FOR_STUDENTS)
+                data = text.encode("utf-8")
             archive.writestr(zipfile.ZipInfo(f"labse-course/{name}", FIXED_DATE), data, zipfile.ZIP_DEFLATED)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB, 파일 {len(names)}개)")
     return target

@@ -1,4 +1,4 @@
-"""노트북의 다른 모습을 만들 때 함께 쓰는 것: 읽기, 정지 그림만 남기기, 대체 글, 연습의 시작 칸과 풀이 칸 가려내기."""
+"""노트북의 다른 모습을 만들 때 함께 쓰는 것: 읽기, 정지 그림만 남기기, 대체 글, 연습의 시작 셀과 풀이 셀 가려내기."""
 
 import importlib.util
 import re
@@ -26,7 +26,7 @@ def has_tag(cell: NotebookNode, tag: str) -> bool:
 
 
 def with_headings(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, str]]:
-    """칸마다 그것이 속한 제목을 함께 냅니다."""
+    """셀마다 그것이 속한 제목을 함께 냅니다."""
     heading = ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (found := HEADING.findall(cell.source)):

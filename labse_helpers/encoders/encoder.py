@@ -122,8 +122,24 @@ class Encoder(SentenceTransformer):
         finally:
             _cut.reset(token)
         if cut:
-            self._warn_of_cut([i for i, sentence in enumerate(sentences) if sentence in cut], sentences)
+            self._warn_of_cut(cut, sentences, "sentences")
         return embeddings[0] if is_single else embeddings
+
+    def warn_if_cut(self, sentences: list[str], name: str) -> None:
+        """인코딩하지 않고, 최대 길이를 넘어 뒤가 잘릴 문장이 있는지만 봅니다. 학습하기 전에 부릅니다.
+
+        Args:
+            sentences: 문장 N개.
+            name: 경고에서 그 목록을 부를 이름.
+        """
+        token = _cut.set(set())
+        try:
+            self._note_cut(sentences, self._resolve_prompt(None, None), {})
+            cut = _cut.get() or set()
+        finally:
+            _cut.reset(token)
+        if cut:
+            self._warn_of_cut(cut, sentences, name)
 
     def preprocess(self, inputs: Any, prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
         """라이브러리의 ``preprocess``와 같습니다. ``encode`` 안에서는 잘린 문장을 적어 둡니다."""
@@ -259,10 +275,11 @@ class Encoder(SentenceTransformer):
         if noted is not None:
             noted.update(sentence for sentence, cut in zip(sentences, is_cut, strict=True) if cut)
 
-    def _warn_of_cut(self, cut: list[int], sentences: list[str]) -> None:
+    def _warn_of_cut(self, cut: set[str], sentences: list[str], name: str) -> None:
+        places = [i for i, sentence in enumerate(sentences) if sentence in cut]
         message = (
-            f"문장 {len(cut):,}개가 최대 {self.max_seq_length}토큰을 넘어 뒤가 잘렸습니다. 잘린 곳은 벡터에 들어가지 않습니다. "
-            f"처음은 sentences[{cut[0]}]({sentences[cut[0]][:20]!r} …)입니다. "
+            f"문장 {len(places):,}개가 최대 {self.max_seq_length}토큰을 넘어 뒤가 잘렸습니다. 잘린 곳은 벡터에 들어가지 않습니다. "
+            f"처음은 {name}[{places[0]}]({sentences[places[0]][:20]!r} …)입니다. "
             "문장을 나누거나, 길이에 제한이 없는 load_model('muse')를 쓰십시오."
         )
         warnings.warn(message, TruncationWarning, stacklevel=4)

@@ -1,8 +1,8 @@
-"""메모리보다 큰 파일의 인코딩: 문장마다 벡터 하나를 디스크에 차례로 쌓고, 멈추면 그 자리에서 잇습니다.
+"""메모리보다 큰 파일의 인코딩: 문장마다 벡터 하나를 디스크에 순서대로 쌓고, 멈추면 그 자리에서 잇습니다.
 
 출력 폴더의 모습:
 
-    embeddings.npy.part   쌓는 중인 벡터. 머리 128바이트 뒤에 float32 행이 이어집니다
+    embeddings.npy.part   쌓는 중인 벡터. 헤더 128바이트 뒤에 float32 행이 이어집니다
     progress.json         믿어도 되는 곳까지의 행 수와 그 문장들의 SHA-256. 청크 하나를 디스크에 굳힌 뒤에 고칩니다
     manifest.json         다 되었을 때의 명세: 입력, 인코더, 행 수, 모든 문장의 SHA-256
     embeddings.npy        명세를 적은 뒤에 얻는 이름. ``np.load(..., mmap_mode="r")``로 엽니다
@@ -299,7 +299,7 @@ def _size(done: Done) -> int:
 
 
 def _header(descr: str, shape: tuple[int, ...]) -> bytes:
-    """모양이 어떻든 길이가 128바이트인 .npy 머리. 그래서 다 쌓은 뒤에 채울 수 있습니다."""
+    """모양이 어떻든 길이가 128바이트인 .npy 헤더. 그래서 다 쌓은 뒤에 채울 수 있습니다."""
     text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
     return (
         b"\x93NUMPY\x01\x00"

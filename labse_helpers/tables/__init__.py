@@ -1,9 +1,9 @@
-"""사용자의 파일을 읽는 단 하나의 길: 인코딩, 줄의 끝, 따옴표, 머리줄, 열, 잘못된 줄.
+"""사용자의 파일을 읽는 단 하나의 길: 인코딩, 줄의 끝, 따옴표, 헤더, 열, 잘못된 줄.
 
 ``load_corpus``, ``encode_file``, 명령줄의 ``search``·``mine``·``encode``·``train``이 모두 여기를 지나므로, 같은 파일은 어디서나
 같은 뜻입니다.
 
-추측한 것(UTF-8이 아닌 인코딩, 쉼표가 아닌 구분 문자, 머리줄, 서로 바뀐 두 열)은 ``print``로 한 줄 알립니다. 아는 머리줄이 있는 평범한
+추측한 것(UTF-8이 아닌 인코딩, 쉼표가 아닌 구분 문자, 헤더, 서로 바뀐 두 열)은 ``print``로 한 줄 알립니다. 아는 헤더가 있는 평범한
 UTF-8 파일은 아무것도 찍지 않습니다.
 """
 
@@ -62,7 +62,7 @@ def read_sentences(
         :func:`~labse_helpers.checks.clean`을 거친 문장들과 그 줄 번호.
 
     Raises:
-        CorpusError: 열 수 없거나, 인코딩·머리줄·열을 정할 수 없거나, 문장이 없거나, 잘못된 줄이 있을 때. 줄 번호를 알려 줍니다.
+        CorpusError: 열 수 없거나, 인코딩·헤더·열을 정할 수 없거나, 문장이 없거나, 잘못된 줄이 있을 때. 줄 번호를 알려 줍니다.
         InputError: ``column``, ``encoding``, ``on_error``가 쓸 수 없는 값일 때.
         OutputError: 건너뛴 줄을 적을 곳이 없을 때.
     """
@@ -184,7 +184,7 @@ def read_pairs(
 
     Args:
         path: 두 열이 있는 표의 경로, 또는 한 줄에 한 문장인 글 파일 둘의 ``(경로, 경로)``.
-        columns: 두 열의 이름이나 번호. None이면 머리줄에서 알아보고, 머리줄이 없으면 두 열이어야 합니다.
+        columns: 두 열의 이름이나 번호. None이면 헤더에서 알아보고, 헤더가 없으면 두 열이어야 합니다.
         encoding, on_error: :func:`read_sentences`와 같습니다.
 
     Raises:
@@ -208,7 +208,7 @@ def read_pairs(
         pairs = _good_pairs(rows, bad)
         is_swapped = _is_korean_second(pairs, where) if pairs else False
         if is_swapped:
-            what = "머리줄의 이름과 글이 서로 바뀌어 있어" if named else "둘째 열에 한글이 있어"
+            what = "헤더의 이름과 글이 서로 바뀌어 있어" if named else "둘째 열에 한글이 있어"
             print(f"{printable(where)}: {what}, 둘째를 한국어로 읽습니다.")
             pairs = [(row._replace(ko=row.en, en=row.ko), text) for row, text in pairs]
         kept = []
@@ -255,7 +255,7 @@ def _parallel_rows(
     paths: tuple[str | Path, str | Path] | list[str | Path], encoding: str | None
 ) -> tuple[Path, bool, Iterator[_Sides]]:
     if len(paths) != 2:
-        raise InputError(f"나란한 파일은 둘이어야 하는데 {len(paths)}개가 왔습니다.")
+        raise InputError(f"같은 줄끼리 번역인 파일은 둘이어야 하는데 {len(paths)}개가 왔습니다.")
     tables = [open_table(path, encoding) for path in paths]
     for table in tables:
         if not table.is_text:
@@ -315,19 +315,19 @@ def _is_korean_second(pairs: list[tuple[PairRow, str]], where: Path) -> bool:
 
 
 def _data(table: Table, header: Header, *columns: str | int | None) -> Iterator[Record]:
-    """머리줄을 뺀 행들. 빈 줄도 냅니다."""
+    """헤더를 뺀 행들. 빈 줄도 냅니다."""
     skipped = header.line if is_header_used(header, columns) else 0
     return (record for record in table.records() if record.line != skipped or not skipped)
 
 
 def _wrong_width(record: Record, width: int) -> str:
-    if len(record.cells) == width:
-        return ""
+    if len(record.cells) == width or not any(map(clean, record.cells[width:])) and len(record.cells) > width:
+        return ""  # 엑셀은 줄의 끝에 빈 셀을 더 적기도 합니다
     return f"열이 {width}개여야 하는데 {len(record.cells)}개입니다"
 
 
 def _refuse_hidden_table(table: Table) -> None:
-    """글 파일이라는데 첫 줄이 아는 머리줄인 표이면, 머리줄을 문장으로 읽지 않고 묻습니다."""
+    """글 파일이라는데 첫 줄이 아는 헤더인 표이면, 헤더를 문장으로 읽지 않고 묻습니다."""
     first = next((record.text for record in table.records() if record.text.strip()), "")
     roles = [role(name) for name in first.split("\t")]
     if len(roles) > 1 and all(roles):

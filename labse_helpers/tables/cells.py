@@ -79,7 +79,7 @@ def find_dialect(file: TextFile, delimiters: str) -> Dialect:
     if others and evenness[delimiter] == evenness[others[0]] > 0:
         raise CorpusError(
             f"{printable(file.path)}: {_NAMES[delimiter]}로도 {_NAMES[others[0]]}로도 열이 나뉩니다. "
-            f"첫 줄에 머리줄(ko{delimiter}en)을 넣거나 .tsv로 저장해 주십시오."
+            f"첫 줄에 헤더(ko{delimiter}en)을 넣거나 .tsv로 저장해 주십시오."
         )
     if delimiter != delimiters[0]:
         print(f"{printable(file.path)}: 열이 쉼표가 아니라 {_NAMES[delimiter]}로 나뉘었다고 보고 읽습니다.")

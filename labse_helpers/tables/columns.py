@@ -1,4 +1,4 @@
-"""머리줄과 열: 이름으로 알아듣고, 모르는 머리줄은 데이터로 읽지 않고 묻습니다."""
+"""헤더와 열: 이름으로 알아듣고, 모르는 헤더는 데이터로 읽지 않고 묻습니다."""
 
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ from ..errors import CorpusError, InputError
 from ..storage.atomic import printable
 from .formats import Record, Table, first_rows
 
-# 머리줄에서 알아듣는 이름. 대소문자, 밑줄·붙임표·공백, 지역(ko_KR, en-US)은 가리지 않고, ``문장``·``text``가 붙어도 됩니다(한국어문장,
+# 헤더에서 알아듣는 이름. 대소문자, 밑줄·붙임표·공백, 지역(ko_KR, en-US)은 가리지 않고, ``문장``·``text``가 붙어도 됩니다(한국어문장,
 # korean_text). source와 target은 어느 쪽이 한국어인지 말하지 않으므로 글을 보고 정합니다.
 NAMES = {
     "ko": "ko kor korean kr 한국어 국문 한글 국어 한글문 한국문",
@@ -33,7 +33,7 @@ _HANGUL = re.compile("[가-힣ㄱ-ㆎᄀ-ᇿ]")
 
 
 def role(name: str) -> str:
-    """머리줄의 이름이 뜻하는 것: ``"ko" "en" "source" "target" "text" "id" "topic" "other"``. 모르면 빈 문자열입니다."""
+    """헤더의 이름이 뜻하는 것: ``"ko" "en" "source" "target" "text" "id" "topic" "other"``. 모르면 빈 문자열입니다."""
     plain = clean(name).casefold()
     if plain in _ROLE_OF:
         return _ROLE_OF[plain]
@@ -58,14 +58,14 @@ def has_hangul(text: str) -> bool:
 
 
 class Header(NamedTuple):
-    """표의 머리줄.
+    """표의 헤더.
 
     Attributes:
-        names: 열의 이름들. 머리줄이 없으면 빈 목록입니다.
+        names: 열의 이름들. 헤더가 없으면 빈 목록입니다.
         width: 열의 수.
         line: 첫 행이 놓인 줄. 행마다 이름이 적힌 형식이면 0입니다.
-        first: 첫 행의 셀들. 머리줄이 아니어도 오류 메시지에 보입니다.
-        unknown: 머리줄처럼 보이는데 모르는 이름인지.
+        first: 첫 행의 셀들. 헤더가 아니어도 오류 메시지에 보입니다.
+        unknown: 헤더처럼 보이는데 모르는 이름인지.
     """
 
     names: list[str]
@@ -76,7 +76,7 @@ class Header(NamedTuple):
 
 
 def find_header(table: Table) -> Header:
-    """첫 행이 머리줄인지, 이름과 그 아래의 행들을 보고 정합니다.
+    """첫 행이 헤더인지, 이름과 그 아래의 행들을 보고 정합니다.
 
     Raises:
         CorpusError: 빈 파일일 때.
@@ -129,10 +129,11 @@ def pick_column(table: Table, header: Header, column: str | int | None) -> int:
     """한 열의 자리(0부터)를 고릅니다.
 
     Raises:
-        CorpusError: 그런 열이 없거나, 열이 여럿인데 고르지 않았거나, 모르는 머리줄일 때. 있는 열을 알려 줍니다.
+        CorpusError: 그런 열이 없거나, 열이 여럿인데 고르지 않았거나, 모르는 헤더일 때. 있는 열을 알려 줍니다.
         InputError: ``column``이 이름도 번호도 아닐 때.
     """
     if column is not None:
+        _say_first_row_is_data(table, header, column)
         return _chosen(table, header, column, "column", "--column")
     if header.width > 1:
         raise CorpusError(
@@ -141,8 +142,8 @@ def pick_column(table: Table, header: Header, column: str | int | None) -> int:
         )
     if header.unknown:
         raise CorpusError(
-            f"{printable(table.path)}:{header.line}: 첫 줄 {header.first[0]!r}이(가) 머리줄인지 문장인지 알 수 없습니다. "
-            f"머리줄이면 column={header.first[0]!r}을, 문장이면 column=0을(명령줄은 --column) 넣어 주십시오."
+            f"{printable(table.path)}:{header.line}: 첫 줄 {header.first[0]!r}이(가) 헤더인지 문장인지 알 수 없습니다. "
+            f"헤더이면 column={header.first[0]!r}을, 문장이면 column=0을(명령줄은 --column) 넣어 주십시오."
         )
     return 0
 
@@ -160,6 +161,7 @@ def pick_pair(table: Table, header: Header, columns: tuple[str | int, str | int]
                 f'columns에는 열 둘을 넣어 주십시오: ("원문", "번역문")이나 (0, 1). {columns!r}이(가) 왔습니다.'
             )
         first, second = (_chosen(table, header, column, "columns", "--columns") for column in columns)
+        _say_first_row_is_data(table, header, *columns)
         if first == second:
             raise InputError(f"columns={columns!r}는 같은 열입니다. 서로 다른 두 열을 넣어 주십시오.")
         return first, second
@@ -176,10 +178,10 @@ def pick_pair(table: Table, header: Header, columns: tuple[str | int, str | int]
         return texts[0], texts[1]
     if not header.names and not header.unknown and header.width == 2:
         return 0, 1
-    what = "첫 줄이 머리줄이 아니면" if header.unknown else "또는"
+    what = "첫 줄이 헤더가 아니면" if header.unknown else "또는"
     raise CorpusError(
         f"{printable(table.path)}:{header.line or 1}: 어느 열이 한국어와 영어인지 알 수 없습니다. columns=(한국어 열의 이름, 영어 열의 이름)을, "
-        f"{what} 번호로 columns=(0, 1)을(명령줄은 --columns) 넣어 주십시오. 머리줄에 'ko'와 'en'을 적어도 됩니다. {_listed(header)}"
+        f"{what} 번호로 columns=(0, 1)을(명령줄은 --columns) 넣어 주십시오. 헤더에 'ko'와 'en'을 적어도 됩니다. {_listed(header)}"
     )
 
 
@@ -190,7 +192,7 @@ def pick_extra(header: Header, wanted: str, taken: Sequence[int]) -> int | None:
 
 
 def is_header_used(header: Header, columns: Sequence[str | int | None]) -> bool:
-    """첫 행을 데이터로 읽지 않을지: 아는 머리줄이거나, 그 이름으로 열을 골랐을 때."""
+    """첫 행을 데이터로 읽지 않을지: 아는 헤더이거나, 그 이름으로 열을 골랐을 때."""
     return bool(header.line) and (bool(header.names) or any(isinstance(column, str) for column in columns))
 
 
@@ -198,10 +200,6 @@ def _chosen(table: Table, header: Header, column: str | int, argument: str, opti
     names = header.names or header.first
     if isinstance(column, int) and not isinstance(column, bool):
         if 0 <= column < header.width:
-            if header.unknown:
-                print(
-                    f"{printable(table.path)}: 열을 번호로 골랐으므로 첫 줄 {header.first}도 데이터로 읽습니다."
-                )
             return column
     elif isinstance(column, str):
         for same in (
@@ -219,6 +217,11 @@ def _chosen(table: Table, header: Header, column: str | int, argument: str, opti
     raise CorpusError(
         f"{printable(table.path)}: {column!r} 열이 없습니다. {argument}(명령줄은 {option})에 있는 열을 넣어 주십시오. {_listed(header)}"
     )
+
+
+def _say_first_row_is_data(table: Table, header: Header, *columns: str | int) -> None:
+    if header.unknown and all(isinstance(column, int) for column in columns):
+        print(f"{printable(table.path)}: 열을 번호로 골랐으므로 첫 줄 {header.first}도 데이터로 읽습니다.")
 
 
 def _listed(header: Header) -> str:

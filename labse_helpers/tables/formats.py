@@ -1,10 +1,11 @@
 """파일을 표로: 형식마다 다른 것은 여기까지이고, 그다음은 모두 :class:`Table`입니다."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,8 +39,8 @@ class Table:
         path: 파일.
         encoding: 글을 푼 인코딩. 엑셀이면 빈 문자열입니다.
         records: 행들을 처음부터 내는 함수. 빈 줄도 냅니다.
-        names: 행마다 적힌 열의 이름(JSON의 키, TMX의 언어). 없으면 첫 행이 머리줄일 수 있습니다.
-        is_text: 한 줄에 한 문장인 글. 머리줄과 열이 없습니다.
+        names: 행마다 적힌 열의 이름(JSON의 키, TMX의 언어). 없으면 첫 행이 헤더일 수 있습니다.
+        is_text: 한 줄에 한 문장인 글. 헤더와 열이 없습니다.
     """
 
     path: Path
@@ -68,7 +69,7 @@ def open_table(path: str | Path, encoding: str | None = None, *, as_table: bool 
     if suffix in (".jsonl", ".ndjson"):
         return _open_json_lines(file)
     if suffix == ".csv":
-        return _open_delimited(file, ",;\t")
+        return _open_csv(file)
     if suffix in (".tsv", ".tab") or as_table:
         return _open_delimited(file, "\t")
     return Table(path, file.encoding, lambda: _text_records(file), is_text=True)
@@ -77,6 +78,18 @@ def open_table(path: str | Path, encoding: str | None = None, *, as_table: bool 
 def _text_records(file: TextFile) -> Iterator[Record]:
     for number, text in file.lines():
         yield Record(number, [text], text, undecodable(text, file.encoding))
+
+
+def _open_csv(file: TextFile) -> Table:
+    """CSV. 엑셀에게 구분 문자를 알리는 첫 줄(``sep=;``)이 있으면 그것을 따릅니다."""
+    first = next((text for _, text in file.lines()), "")
+    said = re.fullmatch('"?sep=([,;\t])"?', first, re.IGNORECASE)
+    if said:
+        print(
+            f"{printable(file.path)}: 첫 줄 {first!r}은 구분 문자를 알리는 줄로 보고 데이터로 읽지 않습니다."
+        )
+        return _open_delimited(replace(file, skipped=1), said[1])
+    return _open_delimited(file, ",;\t")
 
 
 def _open_delimited(file: TextFile, delimiters: str) -> Table:

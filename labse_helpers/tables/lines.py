@@ -137,11 +137,12 @@ def _cannot_open(path: Path, error: Exception) -> str:
 
 @dataclass(frozen=True)
 class TextFile:
-    """인코딩과 줄의 끝을 아는 글 파일. 몇 번이고 처음부터 읽습니다."""
+    """인코딩과 줄의 끝을 아는 글 파일. 몇 번이고 처음부터 읽습니다. ``lines``는 앞의 ``skipped``줄을 뺍니다."""
 
     path: Path
     encoding: str
     line_end: str
+    skipped: int = 0
 
     def texts(self) -> Iterator[str]:
         """풀린 글의 조각들."""
@@ -153,13 +154,14 @@ class TextFile:
         for text in self.texts():
             *whole, rest = (rest + text).split(self.line_end)
             for line in whole:
-                yield number, line.rstrip("\r")
+                if number > self.skipped:
+                    yield number, line.rstrip("\r")
                 number += 1
             if len(rest) > MAX_LINE:
                 raise CorpusError(
                     f"{printable(self.path)}:{number}: 한 줄이 {MAX_LINE:,}자를 넘습니다. 한 줄에 한 문장씩 적어 주십시오."
                 )
-        if rest:
+        if rest and number > self.skipped:
             yield number, rest.rstrip("\r")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from seaborn.utils import relative_luminance
 
 from ..checks import check_same_length
@@ -28,8 +29,16 @@ from .fonts import (
 )
 
 __all__ = [
+    "plot_attention",
+    "plot_bars",
+    "plot_counts",
     "plot_embedding_map",
+    "plot_estimates",
+    "plot_lines",
     "plot_loss_curve",
+    "plot_precision_recall",
+    "plot_roc_curves",
+    "plot_scatter",
     "plot_score_distributions",
     "plot_similarity_matrix",
     "use_korean_font",
@@ -140,9 +149,9 @@ def plot_score_distributions(
             label=_legend_name(f"{shorten(name)} ({len(group):,}개)"),
         )  # fmt: skip
     if threshold is not None:
-        ax.axvline(threshold, color="black", linestyle="--", label=f"기준 {threshold:.2f}")
+        ax.axvline(threshold, color="black", linestyle="--", label=f"임곗값 {threshold:.2f}")
     _write(ax, xlabel=xlabel, ylabel="밀도", title=title)
-    as_plain(ax.legend(fontsize=13).get_texts())
+    as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
     return ax
 
 
@@ -225,9 +234,284 @@ def plot_loss_curve(
     for (name, curve), style in zip(curves.items(), ["-", "--", "-.", ":"] * len(curves), strict=False):
         steps = range(1, len(curve) + 1)
         ax.plot(steps, curve, style, linewidth=2.5, label=_legend_name(shorten(name)) if name else None)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # 스텝은 정수입니다
     _write(ax, xlabel=xlabel, ylabel=ylabel, title=title)
     if isinstance(losses, Mapping):
-        as_plain(ax.legend().get_texts())
+        as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+    return ax
+
+
+def plot_lines(
+    x: Sequence[float],
+    curves: Mapping[str, Any],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    ylim: tuple[float, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """같은 x에 대한 값들을 이름마다 선 하나로 그립니다. 범례는 그림 밖 오른쪽에 놓아 선을 가리지 않습니다.
+
+    Args:
+        x: 가로축의 값 P개.
+        curves: 이름에서 값 (P,)으로. 값이 ``Estimate`` P개이면 95 % 신뢰구간을 띠로 함께 그립니다.
+        ylim: 세로축의 (최솟값, 최댓값).
+
+    Raises:
+        InputError: 비었거나, 개수가 ``x``와 다르거나, NaN이 있을 때.
+    """
+    if not curves:
+        raise InputError("curves가 비어 있습니다. {이름: 값의 목록}을 하나 이상 넣어 주십시오.")
+    ensure_korean_font()
+    announce_missing([title, xlabel, ylabel, *curves])
+    ax = ax or _new_axes(9, 4.5)
+    marks = ["o-", "s--", "^-.", "D:"] * len(curves)
+    for (name, values), mark in zip(curves.items(), marks, strict=False):
+        estimates = list(values)
+        check_same_length(estimates, x, ("curves의 값", "x"))
+        has_interval = hasattr(estimates[0], "low")
+        centre = _array([e.value for e in estimates] if has_interval else estimates, ndim=1)
+        (line,) = ax.plot(x, centre, mark, linewidth=2.5, markersize=8, label=_legend_name(shorten(name)))
+        if has_interval:
+            low, high = [e.low for e in estimates], [e.high for e in estimates]
+            ax.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    if ylim is not None:
+        ax.set_ylim(*ylim)
+    _write(ax, xlabel=xlabel, ylabel=ylabel, title=title)
+    if len(curves) > 1:
+        as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+    return ax
+
+
+def plot_bars(
+    values: Mapping[str, float],
+    xlabel: str,
+    title: str,
+    fmt: str = "{:.1f}",
+    ax: Axes | None = None,
+) -> Axes:
+    """이름마다 가로 막대 하나를 위에서부터 그리고, 막대 끝에 값을 적습니다.
+
+    Args:
+        values: 이름에서 값으로 B개.
+        fmt: 값을 적는 형식. 예: ``"{:.0%}"``.
+
+    Raises:
+        InputError: 비었거나 NaN이 있을 때.
+    """
+    widths = _array(list(values.values()), ndim=1)  # (B,)
+    ensure_korean_font()
+    announce_missing([title, xlabel, *values])
+    ax = ax or _new_axes(9, 1.2 + 0.55 * len(widths))
+    bars = ax.barh([shorten(name) for name in values], widths)
+    ax.invert_yaxis()
+    ax.bar_label(bars, [fmt.format(width) for width in widths], padding=6, fontsize=13)
+    ax.margins(x=0.15)
+    ax.grid(visible=False, axis="y")
+    _write(ax, xlabel=xlabel, title=title)
+    as_plain(ax.get_yticklabels())
+    return ax
+
+
+def plot_attention(weights: Sequence[Any], tokens: Sequence[Sequence[str]], titles: Sequence[str]) -> Figure:
+    """어텐션 가중치 행렬들을 같은 색 범위로 나란히 그립니다. 행이 보는 토큰, 열이 보이는 토큰입니다.
+
+    Args:
+        weights: 문장마다 (L, L). 길이 L은 문장마다 달라도 됩니다.
+        tokens: 문장마다 토큰 L개.
+        titles: 문장마다의 제목.
+
+    Raises:
+        InputError: 2차원이 아니거나, 토큰의 개수가 L과 다르거나, NaN이 있을 때.
+    """
+    matrices = [_array(matrix, ndim=2) for matrix in weights]
+    for matrix, names in zip(matrices, tokens, strict=True):
+        check_same_length(names, matrix, ("tokens", "weights의 행"))
+    ensure_korean_font()
+    announce_missing([*titles, *(token for names in tokens for token in names)])
+    figure, axes = plt.subplots(
+        1, len(matrices), figsize=(6.6 * len(matrices), 6), layout="constrained", squeeze=False
+    )
+    top = max(matrix.max() for matrix in matrices)
+    for ax, matrix, names, title in zip(axes[0], matrices, tokens, titles, strict=True):
+        shown = [drawable(token) for token in names]
+        image = ax.imshow(matrix, cmap=CMAP, vmin=0, vmax=top, aspect="auto")
+        ax.set_xticks(range(len(shown)), shown, rotation=90, parse_math=False)
+        ax.set_yticks(range(len(shown)), shown, parse_math=False)
+        ax.grid(visible=False)
+        _write(ax, xlabel="보이는 토큰", ylabel="보는 토큰", title=title)
+        as_plain([*ax.get_xticklabels(), *ax.get_yticklabels()])
+    figure.colorbar(image, ax=axes[0].tolist(), label="어텐션 가중치", fraction=0.04)
+    return figure
+
+
+def plot_estimates(
+    estimates: Mapping[str, Any],
+    xlabel: str,
+    title: str,
+    reference: float | None = None,
+    reference_name: str = "우연",
+    fmt: str = "{:.0%}",
+    ax: Axes | None = None,
+) -> Axes:
+    """이름마다 점 하나와 95 % 신뢰구간을 위에서부터 그리고, 오른쪽에 값을 적습니다. 비율에도, 두 값의 차이에도 씁니다.
+
+    Args:
+        estimates: 이름에서 ``Estimate``로 B개.
+        reference: 세로선을 그을 값(우연히 맞힐 비율, 차이 0 …). 선의 이름은 그림 밖 오른쪽 위에 적습니다.
+        fmt: 값을 적는 형식.
+
+    Raises:
+        InputError: 비었거나 NaN이 있을 때.
+    """
+    centre = _array([e.value for e in estimates.values()], ndim=1)  # (B,)
+    low = _array([e.low for e in estimates.values()], ndim=1)
+    high = _array([e.high for e in estimates.values()], ndim=1)
+    ensure_korean_font()
+    announce_missing([title, xlabel, reference_name, *estimates])
+    ax = ax or _new_axes(9, 1.6 + 0.5 * len(centre))
+    rows = np.arange(len(centre))
+    ax.errorbar(
+        centre, rows, xerr=[np.maximum(0, centre - low), np.maximum(0, high - centre)],
+        fmt="o", markersize=9, capsize=4, linewidth=2,
+    )  # fmt: skip
+    for row, value in enumerate(centre.tolist()):
+        ax.text(1.02, row, fmt.format(value), transform=ax.get_yaxis_transform(), va="center", fontsize=13)
+    if reference is not None:
+        ax.axvline(reference, color="black", linestyle="--", label=_legend_name(reference_name))
+        as_plain(ax.legend(bbox_to_anchor=(1.12, 1), loc="upper left", fontsize=13).get_texts())
+    ax.set_yticks(rows, map(drawable, map(shorten, estimates)), parse_math=False)
+    ax.set_ylim(len(centre) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+    _write(ax, xlabel=xlabel, title=title)
+    as_plain(ax.get_yticklabels())
+    return ax
+
+
+def plot_roc_curves(
+    scores: Mapping[str, tuple[Any, Any]],
+    title: str = "ROC 곡선",
+    ax: Axes | None = None,
+) -> Axes:
+    """ROC 곡선: 임곗값을 낮추어 갈 때 오답 쌍을 통과시키는 비율(가로)과 정답 쌍을 통과시키는 비율(세로).
+
+    Args:
+        scores: 이름에서 (정답 쌍의 점수 (P,), 오답 쌍의 점수 (N,))으로.
+
+    Raises:
+        InputError: 비었거나 NaN이 있을 때.
+    """
+    from sklearn.metrics import roc_auc_score, roc_curve
+
+    if not scores:
+        raise InputError("scores가 비어 있습니다. {이름: (정답 쌍의 점수, 오답 쌍의 점수)}를 넣어 주십시오.")
+    ensure_korean_font()
+    announce_missing([title, *scores])
+    ax = ax or _new_axes(7, 5)
+    for (name, (positives, negatives)), style in zip(
+        scores.items(), ["-", "--", "-.", ":"] * len(scores), strict=False
+    ):
+        right, wrong = _array(positives).ravel(), _array(negatives).ravel()
+        labels, values = np.repeat([1, 0], [len(right), len(wrong)]), np.concatenate([right, wrong])
+        false_rate, true_rate, _ = roc_curve(labels, values)
+        label = f"{shorten(name)} (AUC {roc_auc_score(labels, values):.3f})"
+        ax.plot(false_rate, true_rate, style, linewidth=2.5, label=_legend_name(label))
+    ax.plot([0, 1], [0, 1], color="0.4", linewidth=1, label="우연 (AUC 0.500)")
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    _write(ax, xlabel="통과한 오답 쌍의 비율", ylabel="통과한 정답 쌍의 비율", title=title)
+    as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+    return ax
+
+
+def plot_counts(
+    counts: Mapping[str, Any],
+    xlabel: str,
+    title: str,
+    ylabel: str = "개수",
+    ax: Axes | None = None,
+) -> Axes:
+    """집단마다 0 이상의 정수들의 분포를, 정수 하나에 막대 하나인 계단 모양으로 겹쳐 그립니다.
+
+    Args:
+        counts: 집단의 이름에서 정수 배열(임의 모양)로. 예: 후보마다 이웃에 든 횟수.
+
+    Raises:
+        InputError: 비었거나, NaN이 있거나, 음수나 소수가 있을 때.
+    """
+    if not counts:
+        raise InputError("counts가 비어 있습니다. {이름: 정수 배열}을 하나 이상 넣어 주십시오.")
+    values = {name: _array(group).ravel() for name, group in counts.items()}
+    if any((group < 0).any() or (group != group.round()).any() for group in values.values()):
+        raise InputError("counts에는 0 이상의 정수를 넣어 주십시오.")
+    ensure_korean_font()
+    announce_missing([title, xlabel, ylabel, *values])
+    ax = ax or _new_axes(9, 4.5)
+    edges = np.arange(max(group.max() for group in values.values()) + 2) - 0.5
+    for (name, group), style in zip(values.items(), ["-", "--", "-.", ":"] * len(values), strict=False):
+        heights = np.histogram(group, bins=edges)[0]
+        ax.stairs(heights, edges, linewidth=2.5, linestyle=style, label=_legend_name(shorten(name)))
+    _write(ax, xlabel=xlabel, ylabel=ylabel, title=title)
+    as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+    return ax
+
+
+def plot_scatter(
+    groups: Mapping[str, tuple[Any, Any]],
+    xlabel: str,
+    ylabel: str,
+    title: str,
+    diagonal: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """집단마다 점들을 모양을 달리해 그립니다. 범례는 그림 밖 오른쪽에 놓습니다.
+
+    Args:
+        groups: 집단의 이름에서 (가로축의 값 (P,), 세로축의 값 (P,))으로.
+        diagonal: 두 값이 같은 곳에 그을 점선의 이름. None이면 긋지 않습니다.
+
+    Raises:
+        InputError: 비었거나, 두 값의 개수가 다르거나, NaN이 있을 때.
+    """
+    if not groups:
+        raise InputError("groups가 비어 있습니다. {이름: (가로축의 값, 세로축의 값)}을 넣어 주십시오.")
+    points = {name: (_array(x, ndim=1), _array(y, ndim=1)) for name, (x, y) in groups.items()}
+    ensure_korean_font()
+    announce_missing([title, xlabel, ylabel, diagonal or "", *points])
+    ax = ax or _new_axes(9, 5.5)
+    for (name, (x, y)), mark in zip(points.items(), "o^sDv" * len(points), strict=False):
+        check_same_length(x, y, ("가로축의 값", "세로축의 값"))
+        ax.scatter(x, y, s=28, alpha=0.55, marker=mark, label=_legend_name(f"{shorten(name)} ({len(x):,}개)"))
+    if diagonal is not None:
+        ends = [min(x.min() for x, _ in points.values()), max(x.max() for x, _ in points.values())]
+        ax.plot(ends, ends, "--", color="black", label=_legend_name(shorten(diagonal)))
+    _write(ax, xlabel=xlabel, ylabel=ylabel, title=title)
+    as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+    return ax
+
+
+def plot_precision_recall(curves: Mapping[str, Any], title: str, ax: Axes | None = None) -> Axes:
+    """정밀도–재현율 곡선을 이름마다 하나씩 그리고, F1이 가장 높은 곳에 점을 찍습니다.
+
+    Args:
+        curves: 이름에서 ``precision_recall``의 결과(열이 ``precision``, ``recall``, ``f1``인 표)로.
+
+    Raises:
+        InputError: 비었거나 NaN이 있을 때.
+    """
+    if not curves:
+        raise InputError("curves가 비어 있습니다. {이름: precision_recall의 결과}를 넣어 주십시오.")
+    ensure_korean_font()
+    announce_missing([title, *curves])
+    ax = ax or _new_axes(9, 5.5)
+    for (name, table), style in zip(curves.items(), ["-", "--", "-.", ":"] * len(curves), strict=False):
+        precision, recall, f1 = (_array(table[column], ndim=1) for column in ("precision", "recall", "f1"))
+        best = f1.argmax()
+        label = _legend_name(f"{shorten(name)} (가장 높은 F1 {f1[best]:.2f})")
+        (line,) = ax.plot(recall, precision, style, linewidth=2.5, label=label)
+        ax.plot(recall[best], precision[best], "o", markersize=10, color=line.get_color())
+    ax.set(xlim=(0, 1.02), ylim=(0, 1.05))
+    _write(ax, xlabel="재현율", ylabel="정밀도", title=title)
+    as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
     return ax
 
 

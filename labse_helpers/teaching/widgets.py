@@ -37,18 +37,18 @@ ROW_NAMES = {  # 표의 행 이름은 문장 전체입니다. 앞이 같은 문�
 
 
 def loss_explorer(source: np.ndarray | Tensor, target: np.ndarray | Tensor) -> None:
-    """온도, 마진, 배치 크기를 슬라이더로 바꾸며 짝을 고를 확률과 손실을 봅니다.
+    """스케일(온도의 역수), 마진, 배치 크기를 슬라이더로 바꾸며 정답 쌍의 확률과 손실을 봅니다.
 
     Args:
         source: 원문의 임베딩 (N, dim). 배치 크기는 2부터 N까지 움직입니다.
         target: 번역의 임베딩 (N, dim). i번째가 ``source[i]``의 번역입니다.
 
     Raises:
-        InputError: 모양이 다르거나 짝이 둘보다 적을 때(``in_batch_negatives_loss``).
+        InputError: 모양이 다르거나 쌍이 둘보다 적을 때(``in_batch_negatives_loss``).
     """
     first, second = (torch.as_tensor(x).detach().float().cpu() for x in (source, target))
     in_batch_negatives_loss(first, second)
-    scale = _slider(widgets.FloatLogSlider, "배율 s (온도의 역수)", value=20, base=10, min=0, max=2, step=0.05,
+    scale = _slider(widgets.FloatLogSlider, "스케일 s (온도의 역수)", value=20, base=10, min=0, max=2, step=0.05,
                     readout_format=".1f")  # fmt: skip
     margin = _slider(widgets.FloatSlider, "마진 m", value=0.0, min=0.0, max=0.6, step=0.05)
     batch = _slider(widgets.IntSlider, "배치 크기 N", value=min(8, len(first)), min=2, max=len(first))
@@ -65,7 +65,7 @@ def loss_explorer(source: np.ndarray | Tensor, target: np.ndarray | Tensor) -> N
         plot_similarity_matrix(cosine, title="코사인 유사도", ax=left)
         plot_similarity_matrix(
             probability,
-            title=f"행마다 고를 확률\n손실 {loss:.3f}, 찍으면 2 log {n} = {2 * np.log(n):.3f}",
+            title=f"행마다의 확률, 손실 {loss:.3f}\n점수가 모두 같으면 2 log {n} = {2 * np.log(n):.2f}",
             value_range=(0, 1),
             ax=right,
         )
@@ -108,7 +108,7 @@ def sentence_lab(model: SentenceTransformer, sentences: Iterable[str]) -> None:
     numbers = [str(i) for i in range(1, len(lines) + 1)]
     # U+200E: 오른쪽에서 왼쪽으로 쓰는 문장도 번호는 왼쪽에 둡니다
     names = [f"\u200e{i}. {shorten(line, LABEL_WIDTH)}" for i, line in enumerate(lines, start=1)]
-    ax = plot_similarity_matrix(values, names, numbers)
+    ax = plot_similarity_matrix(values, names, numbers, value_range=(0, 1))
     ax.tick_params(axis="x", rotation=0)
     still: dict[str, object] = {"image/png": _png(cast(Figure, ax.figure))}
     plt.close(cast(Figure, ax.figure))
@@ -119,7 +119,7 @@ def _heatmap(sentences: list[str], scores: np.ndarray, name: str) -> str:
     """색칠한 표. 행과 열은 번호로만 가리키므로 같은 문장이 여럿이어도 됩니다."""
     numbers = range(1, len(sentences) + 1)
     painted: Any = pd.DataFrame(scores, numbers, numbers).style
-    painted = painted.background_gradient(CMAP, axis=None, text_color_threshold=READABLE)
+    painted = painted.background_gradient(CMAP, axis=None, vmin=0, vmax=1, text_color_threshold=READABLE)
     painted = painted.format("{:.2f}").format_index(lambda i: f"{i}. {_text(sentences[i - 1])}")
     painted = painted.set_properties(padding="0.5em 0.8em").set_table_styles([ROW_NAMES])
     return painted.set_uuid(name).set_table_attributes('class="heatmap"').to_html()

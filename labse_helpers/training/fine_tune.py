@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from transformers import get_linear_schedule_with_warmup
 
 from ..checks import check_real, check_same_length, check_sentences, check_whole
+from ..encoders.encoder import Encoder
 from ..errors import InputError, OutputError
 from ..storage.atomic import atomic_file, check_output, failure, only_writer, printable
 from ..storage.identity import PROBES, check_identity, identity
@@ -102,6 +103,9 @@ def fine_tune(
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if not trained:
         raise InputError("requires_grad인 가중치가 없어 학습할 것이 없습니다.")
+    if isinstance(model, Encoder):
+        model.warn_if_cut(source, "source")
+        model.warn_if_cut(target, "target")
     optimizer = torch.optim.AdamW(trained.values(), lr=learning_rate, weight_decay=0.0)
     warmup = math.ceil(WARMUP * len(batches)) if len(batches) >= WARMED_UP_FROM else 0
     schedule = get_linear_schedule_with_warmup(optimizer, warmup, len(batches))

@@ -46,7 +46,7 @@ def source(cell: dict) -> str:
 
 
 def find(page, needle: str, tag: str | None = None) -> int:
-    """그 글이 든 첫 칸의 번호."""
+    """그 글이 든 첫 셀의 번호."""
     return next(
         i
         for i, cell in enumerate(cells(page))
@@ -55,7 +55,7 @@ def find(page, needle: str, tag: str | None = None) -> int:
 
 
 def show(page, index: int) -> None:
-    """그 칸을 고르고 화면에 보이게 합니다."""
+    """그 셀을 고르고 화면에 보이게 합니다."""
     page.evaluate(
         """async (index) => {
           const notebook = window.jupyterapp.shell.currentWidget.content;
@@ -70,7 +70,7 @@ def show(page, index: int) -> None:
 
 
 def answer(page, index: int, code: str) -> str:
-    """칸의 글을 지우고 새로 적은 뒤 Shift+Enter로 실행해, 출력된 글을 돌려줍니다."""
+    """셀의 글을 지우고 새로 적은 뒤 Shift+Enter로 실행해, 출력된 글을 돌려줍니다."""
     show(page, index)
     page.keyboard.press("Enter")
     page.keyboard.press("Control+A")

@@ -1,5 +1,7 @@
 """01장 연습의 옳은 답과 흔한 오답."""
 
+import math
+
 import numpy as np
 import torch
 from torch.nn.functional import linear, normalize
@@ -24,11 +26,15 @@ def sentence_vectors_by_loops(hidden, weight, bias):
     return rows
 
 
+def forgotten_return(hidden, weight, bias):
+    normalize(torch.tanh(linear(hidden[:, 0], weight, bias)), dim=-1)
+
+
 def finish(pooled, weight, bias):
     return normalize(torch.tanh(linear(pooled, weight, bias)), dim=-1)
 
 
-# 1.3 빈자리를 뺀 평균
+# 1.3 패딩을 뺀 평균
 
 
 def mean_pool(hidden, mask):
@@ -66,27 +72,54 @@ def neighbours(x):
     return torch.cat([x[:-1], x[1:]], dim=1)
 
 
+# 1.6 수용 영역
+
+
+def receptive_field(widths):
+    return 1 + sum(width - 1 for width in widths)
+
+
+def receptive_field_by_loop(widths):
+    """위치 0의 값이 어느 위치들에서 왔는지 층마다 넓혀 가며 셉니다."""
+    seen = {0}
+    for width in widths:
+        seen = {place + shift - width // 2 for place in seen for shift in range(width)}
+    return len(seen)
+
+
 RIGHT = {
-    "1.1": [(150_000, 800), [300 * 500, 300.0 + 500], torch.tensor([150_000, 800])],
+    "1.1": [
+        (150_000, 800, 3_800),
+        [300 * 500, 300.0 + 500, 800 + 300 * 10],
+        torch.tensor([150_000, 800, 3_800]),
+    ],
     "1.2": [sentence_vectors, sentence_vectors_by_functions, sentence_vectors_by_loops],
     "1.3": [mean_pool, mean_pool_by_loops, mean_pool_by_nan],
     "1.4": [(110_617_344, 0.222), [110_617_344, 24_576_000 / 110_617_344], (110_617_344, 0.2222)],
     "1.5": [bigrams, bigrams_by_unfold, bigrams_by_halves],
+    "1.6": [receptive_field, receptive_field_by_loop, lambda widths: np.int64(sum(widths) - len(widths) + 1)],
 }
 
 WRONG = {
     "1.1": [
-        (800, 150_000),
-        (640_000, 800),
-        (90_000, 800),
-        (300_000, 800),
-        (800, 800),
-        (7, 800),
-        (150_000, 150_000),
-        (150_000, 300),
-        (150_000, 1_600),
-        (150_000, 7),
-        150_000,
+        (800, 150_000, 3_800),
+        (640_000, 800, 3_800),
+        (90_000, 800, 3_800),
+        (300_000, 800, 3_800),
+        (800, 800, 3_800),
+        (7, 800, 3_800),
+        (150_000, 150_000, 3_800),
+        (150_000, 300, 3_800),
+        (150_000, 1_600, 3_800),
+        (150_000, 7, 3_800),
+        (150_000, 800, 3_000),
+        (150_000, 800, 5_800),
+        (150_000, 800, 150_800),
+        (150_000, 800, 800),
+        (150_000, 800, 6_800),
+        (150_000, 800, 7),
+        (150_000, 800),
+        ("150,000번", 800, 3_800),
     ],
     "1.2": [
         lambda h, w, b: finish(h.mean(dim=1), w, b),
@@ -105,6 +138,9 @@ WRONG = {
         lambda h, w, b: finish(h[0, 0], w, b),
         lambda h, w, b: h[:, 0] @ w.T[:2],
         lambda h, w, b: 2 * finish(h[:, 0], w, b),
+        lambda h, w, b: normalize(torch.tanh(linear(h[:, 0], w, b)), p=1, dim=1),
+        lambda h, w, b: normalize(torch.relu(linear(h[:, 0], w, b)), dim=1),
+        forgotten_return,
         torch.zeros(3, 4),
     ],
     "1.3": [
@@ -123,6 +159,8 @@ WRONG = {
         lambda h, m: mean_pool(h, m)[0],
         lambda h, m: h * m,
         lambda h, m: mean_pool(h, m) + 1,
+        lambda h, m: mean_pool(h[:, 1:], m[:, 1:]),
+        lambda h, m: (h * m[:, :, None]).sum(dim=1) / (m.sum(dim=1)[:, None] + 1),
     ],
     "1.4": [
         (0.222, 110_617_344),
@@ -132,7 +170,9 @@ WRONG = {
         (470_457_695, 0.222),
         (446_350_848, 0.222),
         (495_502_848, 0.222),
-        (110.617344, 0.222),
+        (110.6, 0.22),
+        (1.106e8, 0.22),
+        ("1억 1,061만", 0.22),
         (1, 0.222),
         (110_617_344, 0.0522),
         (110_617_344, 22.2),
@@ -155,7 +195,21 @@ WRONG = {
         lambda x, k: torch.tanh(neighbours(x) @ k),
         lambda x, k: torch.tanh(neighbours(x) @ k).mean(dim=1),
         lambda x, k: (x[:-1] + x[1:]) @ k,
+        lambda x, k: torch.relu(neighbours(x) @ k).mean(dim=0),
+        lambda x, k: normalize(bigrams(x, k), dim=0),
     ],
 }
 
-GIVEN = {"1.1": {}, "1.2": {}, "1.3": {}, "1.4": {}, "1.5": {}}
+WRONG["1.6"] = [
+    sum,
+    math.prod,
+    max,
+    lambda widths: sum(widths) - len(widths),
+    lambda widths: sum(widths) + 1,
+    lambda widths: 1 + sum(width // 2 for width in widths),
+    lambda widths: 2 * sum(widths) if len(widths) > 1 else widths[0],
+    lambda widths: widths,
+    9,
+]
+
+GIVEN = {"1.1": {}, "1.2": {}, "1.3": {}, "1.4": {}, "1.5": {}, "1.6": {}}

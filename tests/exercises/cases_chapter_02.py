@@ -1,12 +1,13 @@
 """02장 연습의 옳은 답과 흔한 오답."""
 
+import math
 from functools import cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from labse_helpers import load_model
+from labse_helpers import in_batch_negatives_loss, load_model
 
 # 2.2 두 방향의 손실
 
@@ -59,33 +60,40 @@ def unnormalised(x, y, scale):
     return F.cross_entropy(logits, labels) + F.cross_entropy(logits.T, labels)
 
 
-# 2.3 가산 마진
+# 2.3 기울기가 남는 코사인 차이
 
 
-def with_margin(cosine, margin):
-    return cosine - margin * torch.eye(len(cosine))
+def needed_gap(scale, margin, rest):
+    return margin + math.log((1 - rest) / rest) / scale
 
 
-def with_margin_by_index(cosine, margin):
-    for i in range(len(cosine)):
-        cosine[i, i] -= margin
-    return cosine
+def needed_gap_by_search(scale, margin, rest):
+    low, high = -5.0, 5.0
+    for _ in range(60):
+        gap = (low + high) / 2
+        p = torch.softmax(scale * torch.tensor([gap - margin, 0.0], dtype=torch.float64), dim=0)[0]
+        low, high = (gap, high) if 1 - p > rest else (low, gap)
+    return gap
 
 
-# 2.4 거짓 네거티브
+def needed_gap_by_tensor(scale, margin, rest):
+    return margin - torch.logit(torch.tensor([rest])) / scale
+
+
+# 2.4 거짓 음성
 
 KO = [
     "지붕 위에서 고양이가 운다.",
     "표는 세 장 남았습니다.",
     "우체국은 다리 건너에 있어요.",
-    "어제 산 수박이 하나도 안 달아.",
+    "수박이 하나도 달지 않아요.",
     "아이는 그림책을 거꾸로 들고 읽었다.",
 ]
 EN = [
     "A cat is crying on the roof.",
     "There are three tickets left.",
     "The post office is across the bridge.",
-    "The watermelon I bought yesterday isn't sweet at all.",
+    "The watermelon isn't sweet at all.",
     "The child read the picture book upside down.",
 ]
 
@@ -102,7 +110,7 @@ class Muse:
         return self.model().encode(sentences)
 
 
-# 2.5 거짓 네거티브 가리기
+# 2.5 거짓 음성 가리기
 
 
 def masked(logits, same):
@@ -131,10 +139,12 @@ def off_diagonal(same):
 RIGHT = {
     "2.1": [(4032, 8.32), [64 * 63, 2 * np.log(64)], torch.tensor([4032.0, 8.3178])],
     "2.2": [loss, loss_by_log_softmax, loss_by_loops],
-    "2.3": [with_margin, with_margin_by_index, lambda c, m: c - torch.diag(torch.full((len(c),), m))],
+    "2.3": [needed_gap, needed_gap_by_search, needed_gap_by_tensor],
     "2.4": [
-        ("고양이 한 마리가 지붕에서 울고 있어요.", "There's a cat crying up on the roof."),
-        ["남은 표가 세 장이에요.", "Three tickets remain."],
+        ("남은 표가 세 장이에요.", "Three tickets remain."),
+        ["다리를 건너면 우체국이 나옵니다.", "Cross the bridge and you will find the post office."],
+        ("이 수박은 전혀 달지 않네요.", "This watermelon is not sweet."),
+        ("수박이 전혀 안 달다.", "There is no sweetness in the watermelon at all."),
     ],
     "2.5": [masked, masked_by_where, masked_by_loops],
 }
@@ -157,6 +167,7 @@ WRONG = {
         4032,
     ],
     "2.2": [
+        lambda x, y, s: in_batch_negatives_loss(x, y, scale=s),
         unnormalised,
         half,
         lambda x, y, s: half(x, y, s, True),
@@ -178,21 +189,20 @@ WRONG = {
         3.0,
     ],
     "2.3": [
-        lambda c, m: c,
-        lambda c, m: c + m * torch.eye(len(c)),
-        lambda c, m: c - m,
-        lambda c, m: c - m * (1 - torch.eye(len(c))),
-        lambda c, m: c + m * (1 - torch.eye(len(c))),
-        lambda c, m: c * (1 - m * torch.eye(len(c))),
-        lambda c, m: c - m * torch.diag(torch.ones(len(c) - 1), 1),
-        lambda c, m: c - m * torch.eye(len(c)).flip(1),
-        lambda c, m: c - m * torch.eye(len(c))[0],
-        lambda c, m: (c - m) * torch.eye(len(c)),
-        lambda c, m: with_margin(c, m).T,
-        lambda c, m: c.diagonal() - m,
-        lambda c, m: c[:2],
-        lambda c, m: c - m * torch.eye(3),
-        lambda c, m: c - 2 * m * torch.eye(len(c)),
+        lambda s, m, r: math.log((1 - r) / r) / s,
+        lambda s, m, r: math.log((1 - r) / r) / s - m,
+        lambda s, m, r: m + s * math.log((1 - r) / r),
+        lambda s, m, r: m + math.log((1 - r) / r),
+        lambda s, m, r: (m + math.log((1 - r) / r)) / s,
+        lambda s, m, r: s * m + math.log((1 - r) / r),
+        lambda s, m, r: m + math.log(r / (1 - r)) / s,
+        lambda s, m, r: m - math.log(r) / s,
+        lambda s, m, r: m - math.log(math.exp(r) - 1) / s,
+        lambda s, m, r: m + math.log10((1 - r) / r) / s,
+        lambda s, m, r: m,
+        lambda s, m, r: [m, m + math.log((1 - r) / r) / s],
+        lambda s, m, r: 0.41,
+        0.41,
     ],
     "2.4": [
         "고양이",
@@ -200,9 +210,13 @@ WRONG = {
         ("A cat is up there.", "지붕에 고양이가 있다."),
         ("A cat is up there.", "A cat is on the roof."),
         ("지붕에 고양이가 있다.", "지붕에 고양이가 있다."),
-        ("지붕 위에서 고양이가 운다.", "There's a cat crying up on the roof."),
-        ("고양이 한 마리가 지붕에서 울고 있어요.", "The bank closes at four on weekdays."),
+        ("표는 세 장  남았습니다", "Three tickets remain."),
+        ("남은 표가 세 장이에요.", "The bank closes at four on weekdays."),
         ("은행은 평일 네 시에 닫습니다.", "The bank closes at four on weekdays."),
+        ("고양이 한 마리가 지붕에서 울고 있어요.", "There's a cat crying up on the roof."),
+        ("표는 다 팔렸습니다.", "All the tickets are sold out."),
+        ("은행은 다리 건너에 있어요.", "The bank is across the bridge."),
+        ("수박이 아주 달아요.", "The watermelon is very sweet."),
     ],
     "2.5": [
         lambda logits, same: logits,

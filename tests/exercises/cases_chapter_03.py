@@ -21,6 +21,11 @@ def unit_rows_by_torch(x):
     return torch.nn.functional.normalize(torch.from_numpy(x), dim=1)
 
 
+def unit_rows_without_nan(x):
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(x / np.linalg.norm(x, axis=1, keepdims=True))
+
+
 def unit_or_dropped(x):
     lengths = np.linalg.norm(x, axis=1)
     return x[lengths > 0] / lengths[lengths > 0, None]
@@ -35,7 +40,7 @@ def all_zero_if_any(x):
     return unit_rows(x) * x.any(axis=1).all()
 
 
-# 3.3 짝을 지키며 다듬기
+# 3.3 문장 쌍을 지키며 다듬기
 
 
 def nfc(line):
@@ -54,6 +59,15 @@ def clean_pairs_by_loop(ko, en):
         if len(pair[0]) > 0 and len(pair[1]) > 0 and pair not in kept:
             kept.append(pair)
     return kept
+
+
+def clean_pairs_stripped_first(ko, en):
+    pairs = {}
+    for k, e in zip(ko, en, strict=True):
+        k, e = (unicodedata.normalize("NFC", line.strip()) for line in (k, e))
+        if k != "" and e != "":
+            pairs.setdefault((k, e))
+    return tuple(pairs)
 
 
 def clean_with(tidy, tidy_en=None, keep=all, once=dict.fromkeys):
@@ -89,6 +103,10 @@ def once_by_korean(pairs):
     return {ko: (ko, en) for ko, en in reversed(list(pairs))}.values()
 
 
+def once_by_english(pairs):
+    return {en: (ko, en) for ko, en in reversed(list(pairs))}.values()
+
+
 def only_unrepeated(pairs):
     pairs = list(pairs)
     return [pair for pair in pairs if pairs.count(pair) == 1]
@@ -122,6 +140,19 @@ def encode_each_once(sentences, encode):
     return np.stack([vectors[sentence] for sentence in sentences])
 
 
+def neighbours_once(sentences, encode):
+    """나란히 반복되는 문장만 지웁니다."""
+    kept = [s for i, s in enumerate(sentences) if i == 0 or s != sentences[i - 1]]
+    vectors = encode(kept)
+    return vectors[[kept.index(sentence) for sentence in sentences]]
+
+
+def encoded_for_the_shape_first(sentences, encode):
+    dim = encode(list(dict.fromkeys(sentences))).shape[1]
+    vectors = encode_once(sentences, encode)
+    return vectors.reshape(len(sentences), dim)
+
+
 def numbered_in_all(sentences, encode):
     return encode(list(dict.fromkeys(sentences)))[[sentences.index(sentence) for sentence in sentences]]
 
@@ -141,34 +172,34 @@ def gathered_by_sentence(sentences, encode):
     return np.repeat(encode(list(distinct)), counts, axis=0)
 
 
-# 3.5 칸 수로 묶기
+# 3.5 토큰 수로 배치 나누기
 
 
-def batches_within(lengths, max_cells):
+def batches_within(lengths, max_tokens):
     batches = [[]]
     for i in np.argsort(lengths):
-        if (len(batches[-1]) + 1) * lengths[i] > max_cells:
+        if (len(batches[-1]) + 1) * lengths[i] > max_tokens:
             batches.append([])
         batches[-1].append(int(i))
     return batches
 
 
-def batches_from_the_longest(lengths, max_cells):
+def batches_from_the_longest(lengths, max_tokens):
     batches, rest = [], sorted(range(len(lengths)), key=lambda i: -lengths[i])
     while rest:
-        size = max_cells // int(lengths[rest[0]])
+        size = max_tokens // int(lengths[rest[0]])
         batches.append(np.array(rest[:size]))
         rest = rest[size:]
     return batches
 
 
 def batches_when(full, order=np.argsort, item=lambda i, lengths: int(i)):
-    """``batches_within``의 한 군데를 바꾼 것. ``full(묶음, 새 길이, max_cells)``이면 새 묶음을 시작합니다."""
+    """``batches_within``의 한 군데를 바꾼 것. ``full(배치, 새 길이, max_tokens)``이면 새 배치를 시작합니다."""
 
-    def function(lengths, max_cells):
+    def function(lengths, max_tokens):
         batches = [[]]
         for i in order(lengths):
-            if batches[-1] and full(lengths[batches[-1]], lengths[i], max_cells):
+            if batches[-1] and full(lengths[batches[-1]], lengths[i], max_tokens):
                 batches.append([])
             batches[-1].append(int(i))
         return [[item(i, lengths) for i in batch] for batch in batches]
@@ -176,47 +207,66 @@ def batches_when(full, order=np.argsort, item=lambda i, lengths: int(i)):
     return function
 
 
-def overflows(batch, new, max_cells):
-    return (len(batch) + 1) * max(*batch, new) > max_cells
+def overflows(batch, new, max_tokens):
+    return (len(batch) + 1) * max(*batch, new) > max_tokens
 
 
 def as_given(lengths):
     return range(len(lengths))
 
 
-def last_batch_forgotten(lengths, max_cells):
-    return batches_within(lengths, max_cells)[:-1]
+def last_batch_forgotten(lengths, max_tokens):
+    return batches_within(lengths, max_tokens)[:-1]
 
 
-def places_after_sorting(lengths, max_cells):
+def places_after_sorting(lengths, max_tokens):
     batches, start = [], 0
-    for batch in batches_within(lengths, max_cells):
+    for batch in batches_within(lengths, max_tokens):
         batches.append(list(range(start, start + len(batch))))
         start += len(batch)
     return batches
 
 
-def in_pairs(lengths, max_cells):
-    """길이순으로 둘씩. 둘이 안 되면 하나씩 묶습니다."""
+def in_pairs(lengths, max_tokens):
+    """길이순으로 둘씩. 둘이 안 되면 하나씩 넣습니다."""
     order = [int(i) for i in np.argsort(lengths)]
     pairs = [order[i : i + 2] for i in range(0, len(order), 2)]
     return [
         part
         for pair in pairs
-        for part in ([pair] if len(pair) * lengths[pair].max() <= max_cells else [[i] for i in pair])
+        for part in ([pair] if len(pair) * lengths[pair].max() <= max_tokens else [[i] for i in pair])
     ]
+
+
+def from_the_longest(lengths):
+    return np.argsort(-lengths)
 
 
 RIGHT = {
     "3.1": [(6, 1), [6.0000004, 0.9999999], torch.tensor([6.0, 1.0])],
-    "3.2": [unit_rows, unit_rows_by_loops, unit_rows_by_torch],
-    "3.3": [clean_pairs, clean_pairs_by_loop],
+    "3.2": [unit_rows, unit_rows_by_loops, unit_rows_by_torch, unit_rows_without_nan],
+    "3.3": [clean_pairs, clean_pairs_by_loop, clean_pairs_stripped_first],
     "3.4": [encode_once, encode_once_by_numpy, encode_once_by_dictionary],
     "3.5": [batches_within, batches_from_the_longest],
 }
 
 WRONG = {
-    "3.1": [(1, 6), (1, 1), (5, 1), (2, 1), (3, 1), (36, 1), (0.6, 1), (6, 6), (6, 1 / 6), (6, 0.5), 6],
+    "3.1": [
+        (1, 6),
+        (1, 1),
+        (5, 1),
+        (2, 1),
+        (3, 1),
+        (36, 1),
+        (0.6, 1),
+        (6, 6),
+        (6, 1 / 6),
+        (6, 0.5),
+        6,
+        ("6배", "1배"),
+        (600, 100),
+        (6, 0),
+    ],
     "3.2": [
         lambda x: x,
         lambda x: x / np.linalg.norm(x, axis=0),
@@ -234,6 +284,9 @@ WRONG = {
         lambda x: unit_rows(x)[0],
         lambda x: unit_rows(x) ** 2,
         lambda x: x / np.linalg.norm(x, axis=1, keepdims=True),
+        lambda x: x / (np.linalg.norm(x, axis=1, keepdims=True) + 1),
+        lambda x: -unit_rows(x),
+        lambda x: unit_rows(x)[::-1],
         unit_or_dropped,
         unit_or_evenly_spread,
         all_zero_if_any,
@@ -249,6 +302,9 @@ WRONG = {
         filtered_apart,
         clean_with(nfc, keep=lambda pair: True),
         clean_with(nfc, keep=any),
+        clean_with(nfc, keep=lambda pair: pair[0]),
+        lambda ko, en: dict(clean_pairs(ko, en)),
+        clean_with(nfc, once=once_by_english),
         filtered_before_tidying,
         clean_with(lambda line: unicodedata.normalize("NFC", line), keep=lambda p: all(s.strip() for s in p)),
         clean_with(form("NFD")),
@@ -273,6 +329,9 @@ WRONG = {
         lambda sentences, encode: encode(list(dict.fromkeys(sentences))),
         lambda sentences, encode: encode_once(sentences, encode).T,
         lambda sentences, encode: encode_once(sentences, encode)[0],
+        neighbours_once,
+        encoded_for_the_shape_first,
+        lambda sentences, encode: encode_once(sentences, encode)[::-1],
         numbered_in_all,
         numbered_by_turns,
         gathered_by_sentence,
@@ -284,21 +343,25 @@ WRONG = {
         batches_when(overflows, item=lambda i, lengths: int(i) + 1),
         batches_when(overflows, item=lambda i, lengths: int(i) - 1),
         batches_when(overflows, item=lambda i, lengths: i / 2),
-        lambda lengths, max_cells: [int(i) for batch in batches_within(lengths, max_cells) for i in batch],
-        lambda lengths, max_cells: [[], *batches_within(lengths, max_cells)],
-        lambda lengths, max_cells: [*batches_within(lengths, max_cells), [0]],
+        lambda lengths, max_tokens: [int(i) for batch in batches_within(lengths, max_tokens) for i in batch],
+        lambda lengths, max_tokens: [[], *batches_within(lengths, max_tokens)],
+        lambda lengths, max_tokens: [*batches_within(lengths, max_tokens), [0]],
         last_batch_forgotten,
-        lambda lengths, max_cells: [list(range(len(lengths)))],
+        lambda lengths, max_tokens: [list(range(len(lengths)))],
         places_after_sorting,
-        batches_when(lambda batch, new, max_cells: sum(batch) + new > max_cells),
-        batches_when(lambda batch, new, max_cells: len(batch) * max(batch) > max_cells - 1),
-        lambda lengths, max_cells: np.array_split(np.argsort(lengths), 2),
-        lambda lengths, max_cells: [[i] for i in range(len(lengths))],
+        batches_when(lambda batch, new, max_tokens: sum(batch) + new > max_tokens),
+        batches_when(lambda batch, new, max_tokens: len(batch) * max(batch) > max_tokens - 1),
+        lambda lengths, max_tokens: np.array_split(np.argsort(lengths), 2),
+        lambda lengths, max_tokens: [[i] for i in range(len(lengths))],
         batches_when(overflows, order=as_given),
         in_pairs,
-        batches_when(lambda batch, new, max_cells: overflows(batch, new, max_cells - 1)),
-        lambda lengths, max_cells: 3,
-        lambda lengths, max_cells: [],
+        batches_when(
+            lambda batch, new, max_tokens: (len(batch) + 1) * new > max_tokens, order=from_the_longest
+        ),
+        lambda lengths, max_tokens: {0: list(range(len(lengths)))},
+        batches_when(lambda batch, new, max_tokens: overflows(batch, new, max_tokens - 1)),
+        lambda lengths, max_tokens: 3,
+        lambda lengths, max_tokens: [],
     ],
 }
 

@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 
 from labse_helpers import load_model
 
-# 4.1 두 묶음의 모든 쌍의 코사인 유사도
+# 4.1 모든 쌍의 코사인 유사도
 
 
 def unit_rows(x):
@@ -61,7 +61,22 @@ def auc_by_seeded_drawing(positives, negatives):
 
 def precision_recall_by_counts(positives, negatives, threshold):
     kept, false = (positives >= threshold).sum(), (negatives >= threshold).sum()
+    return kept / max(1, kept + false), kept / len(positives)
+
+
+def divided_by_zero(positives, negatives, threshold):
+    kept, false = (positives >= threshold).sum(), (negatives >= threshold).sum()
     return kept / (kept + false), kept / len(positives)
+
+
+def precise_when_nothing_is_kept(positives, negatives, threshold):
+    kept, false = (positives >= threshold).sum(), (negatives >= threshold).sum()
+    return kept / (kept + false) if kept + false else 1.0, kept / len(positives)
+
+
+def f1_in_place_of_recall(positives, negatives, threshold):
+    kept, false = (positives >= threshold).sum(), (negatives >= threshold).sum()
+    return kept / max(1, kept + false), 2 * kept / (kept + false + len(positives))
 
 
 def precision_recall_by_library(positives, negatives, threshold):
@@ -75,7 +90,7 @@ def rates_added(positives, negatives, threshold):
     return recall / (recall + fall_out), recall
 
 
-# 4.4 기준값을 고르고 다른 자료에서 재기
+# 4.4 임곗값을 고르고 다른 데이터로 평가하기
 
 
 def choose(scores, labels, merit=f1_score):
@@ -125,6 +140,16 @@ def below_the_threshold(dev_scores, dev_labels, test_scores, test_labels):
     return best, f1_score(test_labels, test_scores < best)
 
 
+def chosen_again_on_test(dev_scores, dev_labels, test_scores, test_labels):
+    again = choose(test_scores, test_labels)
+    return choose(dev_scores, dev_labels), f1_score(test_labels, test_scores >= again)
+
+
+def chosen_on_a_grid(dev_scores, dev_labels, test_scores, test_labels):
+    best = max(np.arange(0.005, 1, 0.01), key=lambda t: f1_score(dev_labels, dev_scores >= t))
+    return best, f1_score(test_labels, test_scores >= best)
+
+
 def accuracy_on_test(dev_scores, dev_labels, test_scores, test_labels):
     best = choose(dev_scores, dev_labels)
     return best, accuracy_score(test_labels, test_scores >= best)
@@ -149,7 +174,7 @@ def sizes_mixed_up(dev_scores, dev_labels, test_scores, test_labels):
 
 
 class LazyEncoder:
-    """처음 쓸 때 불러오는 내장 인코더. 시험을 모으는 동안에는 아무것도 불러오지 않습니다."""
+    """처음 쓸 때 불러오는 내장 인코더. 테스트를 모으는 동안에는 아무것도 불러오지 않습니다."""
 
     @cache  # noqa: B019 - 모듈에 하나뿐인 객체입니다
     def encoder(self):
@@ -159,7 +184,7 @@ class LazyEncoder:
         return self.encoder().encode(sentences)
 
 
-PARAPHRASE = ("버스를 놓쳐서 학교까지 걸어갔다.", "버스를 타지 못해 학교까지 걸어서 갔다.")
+PARAPHRASE = ("버스를 놓쳐서 학교까지 걸어갔다.", "버스가 먼저 떠나 걸어서 등교했다.")
 
 RIGHT = {
     "4.1": [cosine_by_units, cosine_by_loops, cosine_by_torch],
@@ -168,7 +193,14 @@ RIGHT = {
     "4.4": [choose_then_judge, choose_by_numpy],
     "4.5": [
         ("할머니는 아침마다 약을 드신다.", "할머니는 아침마다 약을 거르신다."),
-        ["나는 어젯밤에 대문을 잠갔다.", "나는 어젯밤에 대문을 안 잠갔다."],
+        ["나는 밥을 먹었다.", "나는 밥을 안 먹었다."],
+        ("밥을 먹었다.", "밥을 안 먹었다."),
+        ("오늘은 학교에 간다.", "오늘은 학교에 안 간다."),
+        ("내일은 비가 온다.", "내일은 비가 오지 않는다."),
+        ("나는 그 영화를 봤다.", "나는 그 영화를 못 봤다."),
+        ("이 물은 마셔도 됩니다.", "이 물은 마시면 안 됩니다."),
+        ("문을 꼭 닫아라.", "문을 꼭 열어라."),
+        ("민수는 수영을 할 수 있다.", "민수는 수영을 할 수 없다."),
         ("선생님이 학생에게 사과했다.", "학생이 선생님에게 사과했다."),
     ],
 }
@@ -188,6 +220,8 @@ WRONG = {
         lambda x, y: x / np.linalg.norm(x, axis=1),
         lambda x, y: cosine_by_units(x, y).mean(axis=1),
         lambda x, y: cosine_by_units(x, y) ** 2,
+        lambda x, y: np.corrcoef(x, y)[: len(x), len(x) :],
+        lambda x, y: np.maximum(cosine_by_units(x, y), 0),
     ],
     "4.2": [
         lambda p, n: (p[:, None] > n).mean(),
@@ -202,6 +236,8 @@ WRONG = {
         auc_by_drawing,
         auc_by_seeded_drawing,
         lambda p, n: 100 * auc_by_grid(p, n),
+        lambda p, n: (p.mean() > n).mean(),
+        lambda p, n: (p > n.max()).mean(),
         lambda p, n: 0.123,
     ],
     "4.3": [
@@ -216,6 +252,9 @@ WRONG = {
         lambda p, n, t: 100 * np.array(precision_recall_by_counts(p, n, t)),
         lambda p, n, t: ((p >= t).sum(), (n >= t).sum()),
         lambda p, n, t: precision_recall_by_counts(p, n, t)[0],
+        divided_by_zero,
+        precise_when_nothing_is_kept,
+        f1_in_place_of_recall,
         lambda p, n, t: (0.1, (p >= t).mean()),
         lambda p, n, t: (precision_recall_by_counts(p, n, t)[0], 0.1),
         lambda p, n, t: (0.1, 0.1),
@@ -226,6 +265,8 @@ WRONG = {
         chosen_on_both,
         chosen_by_accuracy,
         middle_of_means,
+        chosen_again_on_test,
+        chosen_on_a_grid,
         below_the_threshold,
         accuracy_on_test,
         lambda *parts: (choose(*parts[:2], lambda labels, kept: -f1_score(labels, kept)), 0.5),
@@ -243,7 +284,14 @@ WRONG = {
         ("할머니는 아침마다 약을 드신다.", ""),
         ("Grandma takes her pills.", "Grandma skips her pills."),
         ("할머니는 아침마다 약을 드신다.", "할머니는 아침마다, 약을 드신다!"),
-        ("문을 닫아라.", "문을 열어라."),
+        ("먹었다.", "안 먹었다."),
+        ("나는 점심에 밥을 먹었다.", "나는 점심에 밥을 먹었어."),
+        ("나는 점심에 밥을 먹었다.", "저는 점심에 밥을 먹었습니다."),
+        ("할머니는 아침마다 약을 드신다.", "할머니께서 아침마다 약을 드십니다."),
+        ("나는 어제 밥을 먹었다.", "어제 나는 밥을 먹었다."),
+        ("나는 어제 밥을 먹었다.", "나는 어제 흰 밥을 먹었다."),
+        ("나는 매일 밥을 먹는다.", "나는 매일 밥을 먹었다."),
+        ("나는 어젯밤에 대문을 잠갔다.", "나는 어젯밤에 대문을 안 잠갔다."),
         ("할머니는 아침마다 약을 드신다.", "우리 할머니께서는 요즘 매일 약을 거르신다."),
         ("아이가 크게 웃었다.", "아이가 크게 울었다."),
     ],

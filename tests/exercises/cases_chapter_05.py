@@ -18,6 +18,51 @@ def top_k_by_loops(scores, k):
     return [sorted(range(len(row)), key=lambda j: -row[j])[:k] for row in scores.tolist()]
 
 
+def by_partition(scores, k):
+    return np.argpartition(-scores, k - 1, axis=1)[:, :k]
+
+
+# 5.2 바뀐 말뭉치
+
+
+def refresh(old, old_vectors, new, encode):
+    known = dict(zip(old, old_vectors, strict=True))
+    missing = list(dict.fromkeys(sentence for sentence in new if sentence not in known))
+    if missing:
+        known.update(zip(missing, encode(missing), strict=True))
+    return np.array([known[sentence] for sentence in new])
+
+
+def refresh_by_positions(old, old_vectors, new, encode):
+    """목록의 자리로 찾고, 빈 목록도 그대로 인코딩합니다."""
+    everything = [*old, *sorted(set(new) - set(old))]
+    vectors = np.concatenate([old_vectors, encode(everything[len(old) :])])
+    return torch.from_numpy(vectors[[everything.index(sentence) for sentence in new]])
+
+
+def refresh_one_by_one(old, old_vectors, new, encode):
+    known = dict(zip(old, old_vectors, strict=True))
+    for sentence in new:
+        if sentence not in known:
+            known[sentence] = encode([sentence])[0]
+    return [known[sentence] for sentence in new]
+
+
+def refresh_with_repeats(old, old_vectors, new, encode):
+    missing = [sentence for sentence in new if sentence not in old]
+    fresh = iter(encode(missing))
+    return np.array([old_vectors[old.index(s)] if s in old else next(fresh) for s in new])
+
+
+def refresh_without_punctuation(old, old_vectors, new, encode):
+    return refresh([s.rstrip("?!.") for s in old], old_vectors, [s.rstrip("?!.") for s in new], encode)
+
+
+def kept_then_new(old, old_vectors, new, encode):
+    vectors = refresh(old, old_vectors, new, encode)
+    return vectors[sorted(range(len(new)), key=lambda i: new[i] not in old)]
+
+
 # 5.3 MRR
 
 
@@ -43,7 +88,7 @@ def ranks_in_column(scores, gold):
 
 
 def hubbed(match=0.6, hub=0.7, rest=0.1, own=0.9):
-    """짝, 허브의 열, 나머지, 허브 자신의 점수로 지은 행렬."""
+    """정답, 허브의 열, 나머지, 허브 자신의 점수로 지은 행렬."""
     matrix = np.full((4, 4), rest)
     np.fill_diagonal(matrix, match)
     matrix[:, 2] = hub
@@ -57,7 +102,7 @@ def changed(matrix, cells):
     return matrix
 
 
-# 5.5 까닭 찾기
+# 5.5 이유 찾기
 
 
 def diagnose(scores, i):
@@ -88,7 +133,7 @@ def diagnosed(chosen=None, rank=None, pulled=None):
 
 RIGHT = {
     "5.1": [top_k, top_k_by_torch, top_k_by_loops],
-    "5.2": [(50_001_000, 51_000), [1_000 * 50_001, 1_000 + 50_000], torch.tensor([50_001_000, 51_000])],
+    "5.2": [refresh, refresh_by_positions],
     "5.3": [mrr, mrr_by_sorting],
     "5.4": [hubbed(), torch.tensor(hubbed(0.5, 0.55, -0.1, 0.8)), hubbed(0.62, 0.7, 0.2, 0.85).tolist()],
     "5.5": [diagnose, diagnose_by_loops],
@@ -104,27 +149,29 @@ WRONG = {
         lambda s, k: np.argsort(np.argsort(-s, axis=1), axis=1)[:, :k],
         lambda s, k: np.argsort(-s, axis=0)[:, :k],
         lambda s, k: np.argsort(-s, axis=1),
-        lambda s, k: top_k(s, k)[:, [1, 0, 2][:k]],
+        by_partition,
+        lambda s, k: top_k(s[:1], k).repeat(3, axis=0),
+        lambda s, k: top_k(s, k).T,
         lambda s, k: top_k(s, k).squeeze(),
         lambda s, k: top_k(s, k + 1),
         lambda s, k: np.zeros((3, k)),
+        lambda s, k: s[:k],
         lambda s, k: s @ s,
         4,
     ],
     "5.2": [
+        lambda old, vectors, new, encode: encode(new),
+        lambda old, vectors, new, encode: vectors,
+        lambda old, vectors, new, encode: encode(list(dict.fromkeys(s for s in new if s not in old))),
+        lambda old, vectors, new, encode: refresh(old, vectors, list(dict.fromkeys(new)), encode),
+        lambda old, vectors, new, encode: np.concatenate([vectors, encode([s for s in new if s not in old])]),
+        lambda old, vectors, new, encode: refresh(old, vectors, new, encode).T,
+        kept_then_new,
+        refresh_without_punctuation,
+        refresh_with_repeats,
+        refresh_one_by_one,
+        lambda old, vectors, new, encode: vectors + encode(new),
         (51_000, 50_001_000),
-        (50_000_000, 51_000),
-        (50_050_000, 51_000),
-        (1_001_000, 51_000),
-        (51_000_000, 51_000),
-        (51_000, 51_000),
-        (9, 51_000),
-        (50_001_000, 50_000_000),
-        (50_001_000, 50_000),
-        (50_001_000, 1_000),
-        (50_001_000, 2_000),
-        (50_001_000, 9),
-        51_000,
     ],
     "5.3": [
         lambda s, g: mrr(s, np.arange(len(s))),
@@ -140,10 +187,14 @@ WRONG = {
         lambda s, g: s,
         lambda s, g: (s >= s[np.arange(len(s)), g]).mean(),
         lambda s, g: 0.123,
+        lambda s, g: np.median(1 / ranks(s, g)),
+        lambda s, g: (s < s[np.arange(len(s)), g][:, None]).mean(),
         0.5,
     ],
     "5.4": [
         np.ones((3, 3)),
+        hubbed().T,
+        hubbed()[[0, 2, 1, 3]][:, [0, 2, 1, 3]],
         2 * hubbed(),
         np.ones((4, 4)),
         changed(hubbed(), {(2, 2): 0.2, (2, 0): 0.8}),
@@ -154,6 +205,8 @@ WRONG = {
         changed(hubbed(), {(0, 0): 0.15, (1, 1): 0.15}),
     ],
     "5.5": [
+        lambda s, i: (diagnose(s, i)[1], diagnose(s, i)[0], diagnose(s, i)[2]),
+        diagnosed(pulled=lambda s, i: (s.argmax(axis=1) == i).sum()),
         diagnosed(chosen=lambda s, i: i),
         diagnosed(chosen=lambda s, i: s[i].argmin()),
         diagnosed(chosen=lambda s, i: np.argsort(-s[i])[1]),

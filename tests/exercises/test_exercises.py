@@ -1,4 +1,4 @@
-"""연습: 노트북의 연습, 채점 함수, 시험이 빠짐없이 짝을 이루고, 채점이 맞는 답과 흔한 오답을 가려내는가."""
+"""연습: 노트북의 연습, 채점 함수, 테스트가 빠짐없이 짝을 이루고, 채점이 맞는 답과 흔한 오답을 가려내는가."""
 
 import re
 from importlib import import_module
@@ -10,7 +10,18 @@ import pytest
 import torch
 
 from labse_helpers import check
-from labse_helpers.teaching.exercises.grading import CHAPTERS, judge, numbers
+from labse_helpers.teaching.exercises.grading import (
+    CHAPTERS,
+    Hint,
+    Unanswered,
+    as_array,
+    call,
+    call_unchanged,
+    check_unit,
+    judge,
+    numbers,
+    uses,
+)
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("0[1-9]_*.ipynb"))
 CASES = {chapter: import_module(f"cases_{chapter}") for chapter in CHAPTERS}
@@ -31,7 +42,7 @@ def cells_of(path):
 
 
 def exercises_in(path) -> dict[str, tuple]:
-    """연습의 번호에서 (시작 칸, 풀이 칸)으로."""
+    """연습의 번호에서 (시작 셀, 풀이 셀)으로."""
     found = {}
     cells = cells_of(path)
     for i, cell in enumerate(cells):
@@ -101,6 +112,93 @@ def test_any_input_is_survived_and_never_right(number):
     assert judge(number, "글자", **GIVEN.get(number, {})).status == "wrong"
     for given in ({}, {"model": None}, {"없는 것": 1}):
         assert judge(number, 1.0, **given).status == "wrong"
+
+
+FUNCTIONS = [number for number in numbers() if any(callable(answer) for answer in RIGHT[number])]
+
+
+@pytest.mark.parametrize("number", FUNCTIONS)
+def test_a_forgotten_return_gets_its_own_hint(number):
+    answer = next(answer for answer in RIGHT[number] if callable(answer))
+
+    def forgetful(*args):
+        result = answer(*args)
+        print(result)
+
+    def with_starter_lines(*args):
+        n = len(args)
+        n += 1
+        ...
+
+    for function in (forgetful, with_starter_lines):
+        verdict = judge(number, function, **GIVEN.get(number, {}))
+        assert verdict.status == "wrong"
+        assert "값을 돌려주지 않았습니다(None). `return`" in verdict.message
+
+
+def not_begun(*args):
+    """설명."""
+    ...
+
+
+@pytest.mark.parametrize("number", FUNCTIONS)
+def test_a_body_of_dots_is_unanswered(number):
+    for function in (not_begun, lambda *args: None, lambda *args: ..., lambda *args: [1, ...]):
+        assert judge(number, function, **GIVEN.get(number, {})).status == "unanswered"
+
+
+@pytest.mark.parametrize("answer", ["6배", "0.5", ("110.6M", 0.2), [3, "4 %"]])
+def test_a_number_in_quotes_is_named(answer):
+    with pytest.raises(Hint, match="따옴표와 단위"):
+        as_array(answer)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [(110.6, "백만"), (1.106, "억"), (11_061, "만 단위"), (110_617, "천 단위"), (1.106e8, "반올림"), (110_617_344.0, None)],
+)  # fmt: skip
+def test_units_and_rounding_are_named(value, hint):
+    if hint is None:
+        check_unit(value, 110_617_344, exact=True)
+    else:
+        with pytest.raises(Hint, match=hint):
+            check_unit(value, 110_617_344, exact=True)
+
+
+def test_percent_is_named_and_rounding_is_accepted_where_it_may():
+    with pytest.raises(Hint, match="비율: 퍼센트로"):
+        check_unit(22.2, 0.2222, what="비율")
+    check_unit(0.222, 0.2222)
+
+
+def test_changed_arguments_are_noticed():
+    state = {"weight": torch.ones(2), "bias": [np.zeros(1)]}
+
+    def in_place(values):
+        values["weight"] *= 0.5
+        return values
+
+    with pytest.raises(Hint, match="그 자리에서 바꾸었습니다"):
+        call_unchanged(in_place, state)
+    assert torch.equal(call(in_place, state)["weight"], torch.full((2,), 0.5))
+    assert torch.equal(state["weight"], torch.ones(2))
+    assert call_unchanged(lambda values: values["weight"] + 1, state).sum() == 4
+
+
+def test_forbidden_names_are_found():
+    def outer(x):
+        return [torch.nn.functional.cross_entropy(row, row) for row in x]
+
+    assert uses(outer, "cross_entropy", "logsumexp")
+    assert not uses(outer, "softmax")
+    assert not uses(len, "len")
+
+
+def test_an_empty_body_is_told_from_a_forgotten_return():
+    with pytest.raises(Unanswered):
+        call(not_begun, 1)
+    with pytest.raises(Hint, match="return"):
+        call(lambda x: print(end=""), 1)
 
 
 def test_unknown_number_is_said(capsys):

@@ -1,5 +1,7 @@
 """마이닝: 행렬을 다 만드는 느린 계산과 같은가, 방향마다 규칙을 지키는가, 블록·길이·그릇과 관계없이 같은가."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -209,9 +211,9 @@ def test_task_has_few_partners_and_known_gold():
         task = load_mining_task(part)
         assert len(task.gold) < 0.5 * min(len(task.source), len(task.target))
         assert len({i for i, _ in task.gold}) == len({j for _, j in task.gold}) == len(task.gold)
-        assert len(task.gold) == task.source_kind.count("짝") == task.target_kind.count("짝")
+        assert len(task.gold) == task.source_kind.count("짝 있음") == task.target_kind.count("짝 있음")
         for i, j in task.gold:
-            assert task.source_kind[i] == task.target_kind[j] == "짝"
+            assert task.source_kind[i] == task.target_kind[j] == "짝 있음"
             assert english.get(task.source[i], task.target[j]) == task.target[j]
         assert len(set(task.source)) == len(task.source) and len(set(task.target)) == len(task.target)
         assert {"숫자", "부정", "방향"} <= set(task.source_kind) & set(task.target_kind)
@@ -222,14 +224,43 @@ def test_task_has_few_partners_and_known_gold():
         load_mining_task("train")
 
 
-def test_decoys_differ_from_what_they_mimic():
-    course = {pair.id: pair for pair in load_corpus("course").test}
+def test_task_by_domain_and_with_more_unpaired_sentences():
+    both, course = load_mining_task(), load_mining_task(corpora=("course",))
+    assert set(course.source) < set(both.source) and set(course.target) < set(both.target)
+    crowded = load_mining_task(unpaired=1)
+    some = load_mining_task(unpaired=0.3)
+    assert set(both.source) < set(some.source) < set(crowded.source)
+
+    def sentences(task):
+        return {(task.source[i], task.target[j]) for i, j in task.gold}
+
+    assert sentences(both) == sentences(some) == sentences(crowded)
+    assert len(crowded.gold) < 0.2 * min(len(crowded.source), len(crowded.target))
+    assert not set(crowded.source) & set(load_mining_task("dev", unpaired=1).source)
+    plain = load_mining_task(distractors=False)
+    assert sentences(plain) == sentences(both) and set(plain.source_kind) == {"짝 있음", "짝 없음"}
+    for wrong in ({"corpora": "course"}, {"corpora": ()}, {"corpora": ("tatoeba",)}):
+        with pytest.raises(InputError, match="corpora"):
+            load_mining_task(**wrong)
+    with pytest.raises(InputError, match="unpaired"):
+        load_mining_task(unpaired=2)
+
+
+KINDS = {"숫자", "부정", "방향", "행위자", "대상", "시간", "이름"}
+
+
+def test_decoys_change_one_thing():
+    """방해 문장은 평가용 문장에서 단어 몇 개만 다르고, 말뭉치에 있는 문장이 아닙니다."""
     from labse_helpers.corpora import own_rows
 
+    course = {pair.id: pair for pair in load_corpus("course").test}
     rows = own_rows("mining_near_misses.tsv")
     assert len({row["id"] for row in rows}) == len(rows) > 100
     everything = set(load_corpus("course").ko) | set(load_corpus("course").en)
     for row in rows:
         assert row["sentence"] not in everything
-        assert row["id"] in course
-        assert row["language"] in ("ko", "en")
+        assert row["language"] in ("ko", "en") and row["kind"] in KINDS
+        own = getattr(course[row["id"]], row["language"])
+        before, after = Counter(own.split()), Counter(row["sentence"].split())
+        assert max((before - after).total(), (after - before).total()) <= 4, row
+        assert own.split() != row["sentence"].split()

@@ -15,12 +15,14 @@ from seaborn.utils import relative_luminance  # noqa: E402
 
 from labse_helpers import (  # noqa: E402
     InputError,
+    estimate,
     plot_embedding_map,
     plot_loss_curve,
     plot_score_distributions,
     plot_similarity_matrix,
     use_korean_font,
 )
+from labse_helpers.teaching import plots  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +82,7 @@ def test_score_distributions():
     )
     draw(ax)
     labels = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert set(labels) == {"번역 (50개)", "남 (81개)", "기준 0.50"}
+    assert set(labels) == {"번역 (50개)", "남 (81개)", "임곗값 0.50"}
     assert ax.get_xlabel() == "코사인 유사도"
     assert ax.get_ylabel()
 
@@ -100,6 +102,7 @@ def test_loss_curve_one_and_many():
     ax = plot_loss_curve({"마진 0": [2, 1], "마진 0.3": [3, 2]})
     draw(ax)
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["마진 0", "마진 0.3"]
+    assert all(tick == round(tick) for tick in ax.get_xticks())  # 스텝은 정수입니다
 
 
 def test_many_curves_and_groups_are_all_drawn():
@@ -147,3 +150,84 @@ def test_draws_into_a_given_axis():
 def test_bad_input(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_lines_with_and_without_intervals():
+    points = [estimate([0.0, 1.0, 1.0]), estimate([1.0, 1.0, 0.0])]
+    ax = plots.plot_lines(
+        [8, 16], {"재어 본 값": points, "식": [0.1, 0.9]}, "문장 수", "비율", "제목", ylim=(0, 1)
+    )
+    draw(ax)
+    assert len(ax.lines) == 2 and len(ax.collections) == 1  # 구간의 띠는 하나
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["재어 본 값", "식"]
+    with pytest.raises(InputError, match="curves"):
+        plots.plot_lines([1], {}, "x", "y", "제목")
+
+
+def test_bars_carry_their_values():
+    ax = plots.plot_bars({"가": 0.82, "나": 0.18}, "비율", "제목", "{:.0%}")
+    draw(ax)
+    assert [t.get_text() for t in ax.texts] == ["82%", "18%"]
+
+
+def test_attention_panels_share_one_scale():
+    figure = plots.plot_attention(
+        [np.eye(3), np.eye(2) / 2], [["가", "나", "다"], ["a", "b"]], ["한국어", "영어"]
+    )
+    figure.canvas.draw()
+    panels = [ax for ax in figure.axes if ax.images]
+    assert {ax.images[0].get_clim() for ax in panels} == {(0.0, 1.0)}
+    assert len({round(ax.get_position().y0, 3) for ax in panels}) == 1
+    assert [t.get_text() for t in panels[0].get_xticklabels()] == ["가", "나", "다"]
+
+
+def test_estimates_have_their_interval_value_and_reference():
+    rates = {"부정": estimate([1.0, 1.0, 1.0, 0.0]), "행위자": estimate([1.0, 0.0, 0.0, 0.0])}
+    ax = plots.plot_estimates(rates, xlabel="비율", title="범주별", reference=0.25)
+    draw(ax)
+    assert [t.get_text() for t in ax.texts] == ["75%", "25%"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["부정", "행위자"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["우연"]
+
+
+def test_roc_curves_say_their_auc():
+    ax = plots.plot_roc_curves({"쉬운": ([0.8, 0.9], [0.1, 0.2]), "어려운": ([0.5, 0.1], [0.5, 0.1])})
+    draw(ax)
+    said = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert said == ["쉬운 (AUC 1.000)", "어려운 (AUC 0.500)", "우연 (AUC 0.500)"]
+    with pytest.raises(InputError):
+        plots.plot_roc_curves({})
+
+
+def test_counts_are_drawn_one_step_a_whole_number():
+    ax = plots.plot_counts({"실제": [0, 1, 1, 4], "무작위": np.array([[1, 1], [1, 1]])}, "횟수", "분포")
+    draw(ax)
+    steps = [patch.get_data() for patch in ax.patches]
+    assert steps[0].values.tolist() == [1, 2, 0, 0, 1]
+    assert steps[1].values.tolist() == [0, 4, 0, 0, 0]
+    assert steps[0].edges.tolist() == [-0.5, 0.5, 1.5, 2.5, 3.5, 4.5]
+    for wrong in ({}, {"가": [-1]}, {"가": [0.5]}):
+        with pytest.raises(InputError):
+            plots.plot_counts(wrong, "횟수", "분포")
+
+
+def test_scatter_has_a_diagonal_and_a_legend_outside():
+    ax = plots.plot_scatter(
+        {"가": ([0.1, 0.9], [0.2, 0.4]), "나": ([0.5], [0.5])}, "x", "y", "제목", "같은 곳"
+    )
+    draw(ax)
+    assert list(ax.lines[0].get_xdata()) == [0.1, 0.9] and len(ax.collections) == 2
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["가 (2개)", "나 (1개)", "같은 곳"]
+    for wrong in ({}, {"가": ([0.1], [0.1, 0.2])}):
+        with pytest.raises(InputError):
+            plots.plot_scatter(wrong, "x", "y", "제목")
+
+
+def test_precision_recall_marks_the_best_f1():
+    table = pd.DataFrame({"precision": [1.0, 0.8, 0.5], "recall": [0.2, 0.8, 1.0], "f1": [0.33, 0.8, 0.67]})
+    ax = plots.plot_precision_recall({"ratio": table}, "제목")
+    draw(ax)
+    assert (ax.lines[1].get_xdata()[0], ax.lines[1].get_ydata()[0]) == (0.8, 0.8)
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["ratio (가장 높은 F1 0.80)"]
+    with pytest.raises(InputError):
+        plots.plot_precision_recall({}, "제목")

@@ -20,6 +20,7 @@ from sentence_transformers import (
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
 from labse_helpers import InputError, fine_tune, load_corpus, load_model
+from labse_helpers.encoders.truncation import TruncationWarning
 from labse_helpers.errors import OutputError
 from labse_helpers.storage.atomic import only_writer
 from labse_helpers.training import fine_tune as module
@@ -238,6 +239,16 @@ def test_a_plain_model_of_the_library_learns_too(labse):
     fine_tune(model, FEW.en, FEW.ko, **SHORT)
     assert not same(before, weights(model))
     assert not hasattr(model, "card")
+
+
+def test_sentences_that_are_cut_are_warned_of_before_the_training(labse, monkeypatch):
+    stop_at_step(monkeypatch, 0)
+    long = "끝까지 읽히지 않는 긴 문장입니다. " * 100
+    with (
+        pytest.warns(TruncationWarning, match=r"문장 1개가 최대 .*target\[2\]"),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        fine_tune(labse(), ["a", "b", "c"], ["가", "나", long], **SHORT)
 
 
 # ---- 잘못된 입력과 발산

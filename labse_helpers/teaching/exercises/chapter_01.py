@@ -1,45 +1,53 @@
-"""01장의 채점: 읽는 횟수, [CLS]에서 문장 벡터까지, 빈자리를 뺀 평균 풀링, 어휘표의 크기, 이웃한 두 토큰 읽기."""
+"""01장의 채점: 읽는 횟수, [CLS]에서 문장 벡터까지, 패딩을 뺀 평균 풀링, 어휘의 크기, 이웃한 두 토큰, 수용 영역."""
 
 from typing import Any
 
 import torch
 
-from .grading import as_array, call_on_arrays, close, compare, exercise, expect
+from .grading import as_array, call, call_on_arrays, check_unit, close, compare, exercise, expect
 
-N_KOREAN, N_ENGLISH = 300, 500  # 1.1
+N_KOREAN, N_ENGLISH, N_KEPT = 300, 500, 10  # 1.1
 
 
 @exercise(
     "1.1",
-    praise="쌍의 수는 두 수의 곱으로, 문장의 수는 합으로 늘어납니다. 문장이 많아질수록 둘의 차이가 벌어집니다.",
+    praise="듀얼 인코더로 후보를 추리고 크로스 인코더로 순위를 다시 매기면, 크로스 인코더만 쓸 때보다 훨씬 적게 계산합니다. "
+    "대신 추릴 때 빠진 정답은 되찾을 수 없습니다.",
 )
 def grade_passes(answer):
     answer = as_array(answer)
-    expect(answer.shape == (2,), "수 두 개를 (교차 인코더의 횟수, 이중 인코더의 횟수) 차례로 넣으십시오.")
-    pairs, total = N_KOREAN * N_ENGLISH, N_KOREAN + N_ENGLISH
     expect(
-        not close(answer, (total, pairs)),
-        "두 수의 차례를 보십시오. 앞이 교차 인코더, 뒤가 이중 인코더입니다.",
+        answer.shape == (3,),
+        "수 세 개를 (크로스 인코더만, 듀얼 인코더만, 추린 뒤 다시 매기기) 순서로 넣으십시오.",
+    )
+    pairs, total = N_KOREAN * N_ENGLISH, N_KOREAN + N_ENGLISH
+    reranked = N_KOREAN * N_KEPT
+    expect(
+        not close(answer[:2], (total, pairs)),
+        "앞의 두 수의 순서를 보십시오. 크로스 인코더가 먼저입니다.",
     )
     cross = {
-        "한국어끼리, 영어끼리도 견주었습니다. 견줄 것은 한국어와 영어의 쌍뿐입니다.": [
+        "한국어끼리, 영어끼리도 비교했습니다. 비교할 것은 한국어와 영어의 쌍뿐입니다.": [
             total**2,
             total * (total - 1) / 2,
         ],
         "한쪽의 수만 제곱했습니다. 두 언어의 문장 수가 서로 다릅니다.": [N_KOREAN**2, N_ENGLISH**2],
-        "교차 인코더는 한 번에 두 문장을 함께 읽으므로, 쌍 하나에 한 번입니다.": 2 * pairs,
-        "교차 인코더의 횟수가 문장의 수와 같을 수는 없습니다. 한 번에 읽는 것이 무엇입니까?": total,
+        "크로스 인코더는 한 번에 두 문장을 함께 읽으므로, 쌍 하나에 한 번입니다.": 2 * pairs,
+        "크로스 인코더의 횟수가 문장의 수와 같을 수는 없습니다. 한 번에 읽는 것이 무엇입니까?": total,
     }
     compare(
-        answer[0], pairs, cross, "교차 인코더의 횟수가 다릅니다. 한국어 하나가 만나는 영어는 몇 개입니까?"
+        answer[0],
+        pairs,
+        cross,
+        "크로스 인코더의 횟수가 다릅니다. 한국어 하나가 만나는 영어는 몇 개입니까?",
     )
     dual = {
-        "교차 인코더의 횟수는 맞았습니다. 이중 인코더도 쌍마다 읽습니까?": pairs,
-        "교차 인코더의 횟수는 맞았습니다. 이중 인코더는 두 언어의 문장을 모두 한 번씩 읽어야 합니다.": [
+        "첫째는 맞았습니다. 듀얼 인코더도 쌍마다 읽습니까?": pairs,
+        "첫째는 맞았습니다. 듀얼 인코더는 두 언어의 문장을 모두 한 번씩 읽어야 합니다.": [
             N_KOREAN,
             N_ENGLISH,
         ],
-        "교차 인코더의 횟수는 맞았습니다. 본문의 2N은 두 쪽의 수가 같을 때의 식입니다.": [
+        "첫째는 맞았습니다. 본문의 2N은 두 쪽의 수가 같을 때의 식입니다.": [
             2 * N_KOREAN,
             2 * N_ENGLISH,
             2 * total,
@@ -49,7 +57,28 @@ def grade_passes(answer):
         answer[1],
         total,
         dual,
-        "교차 인코더의 횟수는 맞았습니다. 이중 인코더는 문장마다 한 번만 읽으니, 문장이 모두 몇 개인지 세십시오.",
+        "첫째는 맞았습니다. 듀얼 인코더는 문장마다 한 번만 읽으니, 문장이 모두 몇 개인지 세십시오.",
+    )
+    both = {
+        "셋째: 크로스 인코더의 횟수만 세었습니다. 후보를 추리려면 듀얼 인코더가 먼저 문장들을 읽어야 합니다.": reranked,
+        "셋째: 한국어마다 후보를 추리므로, 크로스 인코더가 읽는 쌍은 한국어의 수 × 후보의 수입니다.": [
+            total + N_ENGLISH * N_KEPT,
+            total + (N_KOREAN + N_ENGLISH) * N_KEPT,
+            total + N_KEPT,
+            total + N_KEPT**2,
+        ],
+        "셋째: 추린 뒤에도 모든 쌍을 크로스 인코더로 읽었습니다. 그러면 추린 의미가 없습니다.": [
+            total + pairs,
+            pairs,
+        ],
+        "셋째: 듀얼 인코더의 횟수 그대로입니다. 크로스 인코더가 다시 읽는 쌍을 더하십시오.": total,
+        "셋째: 추린 후보를 두 번 세었습니다. 크로스 인코더는 쌍 하나를 한 번 읽습니다.": total + 2 * reranked,
+    }
+    compare(
+        answer[2],
+        total + reranked,
+        both,
+        "앞의 둘은 맞았습니다. 셋째는 (듀얼 인코더가 읽는 문장) + (크로스 인코더가 다시 읽는 쌍)입니다.",
     )
 
 
@@ -106,21 +135,28 @@ def grade_sentence_vectors(function):
             unit(torch.tanh(unit(dense))),
         ],
         "마지막 정규화가 빠졌습니다. 돌려준 벡터의 길이를 재어 보십시오.": torch.tanh(dense),
+        "길이를 절댓값의 합으로 재었습니다. L2 길이는 제곱의 합의 제곱근입니다.": torch.tanh(dense)
+        / torch.tanh(dense).abs().sum(dim=1, keepdim=True),
+        "tanh가 아닌 다른 활성 함수를 썼습니다. 값이 -1과 1 사이에 들어야 합니다.": [
+            unit(torch.relu(dense)),
+            unit(torch.sigmoid(dense)),
+            unit(torch.nn.functional.gelu(dense)),
+        ],
         "길이를 열마다 구했습니다. 문장 하나는 한 행입니다.": unit(torch.tanh(dense), 0),
         "전체의 길이 하나로 나누었습니다. 길이는 문장마다 따로 구해야 합니다.": torch.tanh(dense)
         / torch.tanh(dense).norm(),
     }
-    otherwise = "모양은 맞지만 값이 다릅니다. 3절의 `by_hand`와 한 단계씩 견주어 보십시오."
+    otherwise = "모양은 맞지만 값이 다릅니다. 3절의 `by_hand`와 한 단계씩 비교해 보십시오."
     compare(answer, finish(cls), mistakes, otherwise)
 
 
 @exercise(
     "1.3",
-    praise="길이를 맞추려고 넣은 빈자리는 문장이 아니므로, 더할 때도 나눌 때도 세지 않았습니다.",
+    praise="길이를 맞추려고 넣은 패딩 토큰은 문장이 아니므로, 더할 때도 나눌 때도 세지 않았습니다.",
 )
 def grade_mean_pooling(function):
     generator = torch.Generator().manual_seed(11)
-    hidden = torch.randn(3, 5, 4, generator=generator)  # (N, L, dim), 빈자리에도 0이 아닌 값이 있음
+    hidden = torch.randn(3, 5, 4, generator=generator)  # (N, L, dim), 패딩 토큰에도 0이 아닌 값이 있음
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]])  # (N, L)
     m = mask[:, :, None].float()
     broken = "모양이 맞지 않는 계산이 있습니다. hidden은 (N, L, dim), mask는 (N, L)이니 mask에 축이 하나 더 있어야 합니다."
@@ -140,15 +176,15 @@ def grade_mean_pooling(function):
     summed = (hidden * m).sum(dim=1)
     right = summed / m.sum(dim=1)
     mistakes = {
-        "빈자리까지 평균에 들어갔습니다. mask를 아직 쓰지 않았습니다.": hidden.mean(dim=1),
-        "더할 때는 빈자리를 뺐지만 나눌 때는 함께 세었습니다. 문장마다 토큰이 몇 개인지로 나누십시오.": (
+        "패딩 토큰까지 평균에 들어갔습니다. mask를 아직 쓰지 않았습니다.": hidden.mean(dim=1),
+        "더할 때는 패딩을 뺐지만 나눌 때는 함께 세었습니다. 문장마다 토큰이 몇 개인지로 나누십시오.": (
             hidden * m
         ).mean(dim=1),
-        "나눌 때는 빈자리를 뺐지만 더할 때 함께 더했습니다. 빈자리의 벡터도 0이 아닙니다.": hidden.sum(dim=1)
+        "나눌 때는 패딩을 뺐지만 더할 때 함께 더했습니다. 패딩 토큰의 벡터도 0이 아닙니다.": hidden.sum(dim=1)
         / m.sum(dim=1),
         "더하기만 했습니다. 평균이 되려면 무엇으로 나누어야 합니까?": summed,
-        "모든 문장의 토큰 수로 나누었습니다. 문장마다 제 토큰 수로 나누십시오.": summed / m.sum(),
-        "거꾸로 빈자리만 평균했습니다. mask의 1이 진짜 토큰입니다.": [
+        "모든 문장의 토큰 수로 나누었습니다. 문장마다 자기 토큰 수로 나누십시오.": summed / m.sum(),
+        "거꾸로 패딩 토큰만 평균했습니다. mask의 1이 진짜 토큰입니다.": [
             (hidden * (1 - m)).sum(dim=1) / (1 - m).sum(dim=1).clamp(min=1),
         ],
         "최댓값을 골랐습니다. 평균 풀링은 더해서 나눕니다.": [
@@ -156,9 +192,12 @@ def grade_mean_pooling(function):
             hidden.masked_fill(m == 0, -torch.inf).max(dim=1).values,
         ],
         "[CLS]만 썼습니다. 이번에는 모든 토큰을 평균하는 인코더입니다.": hidden[:, 0],
+        "[CLS]를 빼고 평균했습니다. 패딩이 아닌 토큰은 모두 평균에 넣으십시오.": (summed - hidden[:, 0])
+        / (m.sum(dim=1) - 1),
+        "나누는 수에 1을 더했습니다. 토큰의 수로 나누어야 평균입니다.": summed / (m.sum(dim=1) + 1),
         "길이까지 1로 맞추었습니다. 이 연습은 평균에서 멈춥니다.": right / right.norm(dim=1, keepdim=True),
     }
-    otherwise = "모양은 맞지만 값이 다릅니다. 토큰이 둘뿐인 문장 하나를 골라 손으로 평균해 견주어 보십시오."
+    otherwise = "모양은 맞지만 값이 다릅니다. 토큰이 둘뿐인 문장 하나를 골라 손으로 평균해 비교해 보십시오."
     compare(answer, right, mistakes, otherwise)
 
 
@@ -167,26 +206,26 @@ FULL_VOCABULARY, SMALL_VOCABULARY, DIM, TOTAL = 501_153, 32_000, 768, 470_926_84
 
 @exercise(
     "1.4",
-    praise="어휘를 한국어만으로 줄이면 매개변수가 넷에 하나도 남지 않습니다. 109개 언어의 값은 거의 다 어휘표에 있습니다.",
+    praise="어휘를 32,000개로 줄이면 매개변수의 4분의 3 이상이 사라집니다. LaBSE의 크기는 거의 토큰 임베딩이 정합니다.",
 )
 def grade_small_vocabulary(answer):
     answer = as_array(answer)
-    expect(answer.shape == (2,), "수 두 개를 (매개변수의 수, 어휘 임베딩의 비율) 차례로 넣으십시오.")
+    expect(answer.shape == (2,), "수 두 개를 (매개변수의 수, 토큰 임베딩의 비율) 순서로 넣으십시오.")
     table = SMALL_VOCABULARY * DIM
     others = TOTAL - FULL_VOCABULARY * DIM
     total = others + table
-    expect(not close(answer[1], total, 1), "두 수의 차례를 보십시오. 앞이 매개변수의 수, 뒤가 비율입니다.")
+    expect(not close(answer[1], total, 1), "두 수의 순서를 보십시오. 앞이 매개변수의 수, 뒤가 비율입니다.")
     sizes = {
         "처음의 매개변수 수 그대로입니다. 어휘가 줄었으니 표도 작아집니다.": TOTAL,
         "줄어든 표의 크기만 구했습니다. 트랜스포머와 나머지도 더하십시오.": table,
-        "어휘 임베딩을 통째로 뺐습니다. 작아진 표는 남습니다.": others,
-        "줄어든 어휘의 수만 뺐습니다. 토큰 하나에 수가 몇 개 딸려 있습니까?": TOTAL
+        "토큰 임베딩을 통째로 뺐습니다. 작아진 표는 남습니다.": others,
+        "줄어든 어휘의 수만 뺐습니다. 토큰 하나의 벡터에는 수가 몇 개 있습니까?": TOTAL
         - (FULL_VOCABULARY - SMALL_VOCABULARY),
-        "처음의 전체에서 작은 표를 뺐습니다. 빼야 할 것은 없어진 토큰의 몫입니다.": TOTAL - table,
+        "처음의 전체에서 작은 표를 뺐습니다. 빼야 할 것은 없어진 토큰의 벡터입니다.": TOTAL - table,
         "처음의 전체에 작은 표를 더했습니다. 큰 표는 없어졌습니다.": TOTAL + table,
-        "백만 단위로 적었습니다. 매개변수의 수를 그대로 넣으십시오.": [total / 1e6, round(total / 1e6)],
     }
     if not close(answer[0], total, 1):
+        check_unit(answer[0], total, "매개변수의 수", exact=True)
         compare(
             answer[0],
             total,
@@ -199,11 +238,11 @@ def grade_small_vocabulary(answer):
             100 * table / total,
             round(100 * table / total),
         ],
-        "매개변수의 수는 맞았습니다. 어휘 임베딩이 아니라 나머지의 비율을 구했습니다.": others / total,
+        "매개변수의 수는 맞았습니다. 토큰 임베딩이 아니라 나머지의 비율을 구했습니다.": others / total,
         "매개변수의 수는 맞았습니다. 처음 LaBSE에서의 비율입니다. 새 표와 새 전체로 다시 구하십시오.": FULL_VOCABULARY
         * DIM
         / TOTAL,
-        "매개변수의 수는 맞았습니다. 전체가 얼마나 남았는지가 아니라 어휘 임베딩의 몫을 묻습니다.": [
+        "매개변수의 수는 맞았습니다. 전체가 얼마나 남았는지가 아니라 토큰 임베딩의 비율을 묻습니다.": [
             total / TOTAL,
             1 - total / TOTAL,
         ],
@@ -214,13 +253,13 @@ def grade_small_vocabulary(answer):
             expect(not close(answer[1], value, 2e-3 * max(1, value)), hint)
     expect(
         close(answer[1], table / total, 5e-3),
-        "매개변수의 수는 맞았습니다. 비율은 (어휘 임베딩) ÷ (전체)입니다.",
+        "매개변수의 수는 맞았습니다. 비율은 (토큰 임베딩) ÷ (전체)입니다.",
     )
 
 
 @exercise(
     "1.5",
-    praise="이웃한 두 토큰을 함께 읽으니 어순이 바뀌면 벡터도 바뀝니다. 그러나 두 칸보다 멀리 있는 순서는 여전히 보지 못합니다.",
+    praise="이웃한 두 토큰을 함께 읽으니 순서가 바뀌면 벡터도 바뀝니다. 그러나 서로 이웃하지 않은 두 토큰의 순서는 여전히 보지 못합니다.",
 )
 def grade_bigrams(function):
     generator = torch.Generator().manual_seed(5)
@@ -243,7 +282,7 @@ def grade_bigrams(function):
             f"(out,) = (4,)를 기다렸는데 모양이 {answer.shape}입니다. 문장 하나에 벡터 하나여야 합니다.",
         )
         separate = torch.cat([x[0::2][: length // 2], x[1::2][: length // 2]], dim=1)  # 겹치지 않게 둘씩
-        mistakes = {
+        mistakes: dict[str, Any] = {
             "tanh를 빠뜨렸습니다. 그러면 평균이 양 끝의 토큰 말고는 순서를 보지 못합니다.": (
                 pairs @ kernel
             ).mean(dim=0),
@@ -254,10 +293,10 @@ def grade_bigrams(function):
             "마지막 토큰과 첫 토큰은 이웃이 아닙니다. 토큰이 L개면 이웃한 쌍은 몇 개입니까?": torch.tanh(
                 wrapped @ kernel
             ).mean(dim=0),
-            "두 토큰을 이어 붙인 차례가 거꾸로입니다. 왼쪽 토큰이 먼저입니다.": torch.tanh(
+            "두 토큰을 이어 붙인 순서가 거꾸로입니다. 왼쪽 토큰이 먼저입니다.": torch.tanh(
                 swapped @ kernel
             ).mean(dim=0),
-            "둘씩 끊어 읽어서 짝이 되지 못한 이웃이 있습니다. 한 칸씩 밀면서 모든 이웃을 읽으십시오.": torch.tanh(
+            "둘씩 끊어 읽어서 빠진 이웃이 있습니다. 한 토큰씩 밀면서 모든 이웃을 읽으십시오.": torch.tanh(
                 separate @ kernel
             ).mean(dim=0),
             "L로 나누었습니다. 이웃한 쌍의 수로 나누어야 평균입니다.": torch.tanh(pairs @ kernel).sum(dim=0)
@@ -265,11 +304,57 @@ def grade_bigrams(function):
             "최댓값을 골랐습니다. 이 연습에서는 자리를 따라 평균합니다.": torch.tanh(pairs @ kernel)
             .max(dim=0)
             .values,
+            "tanh가 아닌 다른 활성 함수를 썼습니다.": [
+                torch.relu(pairs @ kernel).mean(dim=0),
+                torch.sigmoid(pairs @ kernel).mean(dim=0),
+            ],
+            "문장 벡터의 길이를 1로 맞추었습니다. 이 연습은 평균에서 멈춥니다.": torch.nn.functional.normalize(
+                torch.tanh(pairs @ kernel).mean(dim=0), dim=0
+            ),
         }
         right = torch.tanh(pairs @ kernel).mean(dim=0)
         if length == 2:  # 이웃이 한 쌍뿐이라 끊어 읽어도, 합해도 같습니다
             mistakes = {hint: value for hint, value in mistakes.items() if not close(value, right)}
         otherwise = (
-            "모양은 맞지만 값이 다릅니다. 토큰이 둘뿐인 문장(이웃 한 쌍)으로 한 단계씩 견주어 보십시오."
+            "모양은 맞지만 값이 다릅니다. 토큰이 둘뿐인 문장(이웃 한 쌍)으로 한 단계씩 비교해 보십시오."
         )
         compare(answer, right, mistakes, otherwise)
+
+
+@exercise(
+    "1.6",
+    praise="층 하나가 창의 폭에서 1을 뺀 만큼만 더 멀리 봅니다. 그래서 합성곱은 층을 쌓아도 천천히 넓어지고, 어텐션은 한 층에서 문장 전체를 봅니다.",
+)
+def grade_receptive_field(function):
+    for widths in ([3, 7], [5], [5, 5], [3, 3, 3]):
+        steps = [width - 1 for width in widths]
+        right = 1 + sum(steps)
+        product = 1
+        for width in widths:
+            product *= width
+        mistakes = {
+            "창의 폭을 더했습니다. 층을 하나 더 쌓으면 가운데 토큰이 겹치므로 폭만큼 늘지는 않습니다.": sum(
+                widths
+            ),
+            "창의 폭을 곱했습니다. 둘째 층의 창은 이미 겹쳐 있는 값들을 읽습니다.": product,
+            "가장 넓은 창만 셌습니다. 둘째 층이 읽는 값은 이웃을 이미 반영한 값입니다.": max(widths),
+            "자기 자신을 빠뜨렸습니다. 가운데 토큰도 셉니다.": sum(steps),
+            "한쪽만 셌습니다. 창은 왼쪽과 오른쪽을 모두 봅니다.": [
+                sum(steps) / 2,
+                1 + sum(steps) / 2,
+            ],
+            "층의 수만 셌습니다. 층마다 창의 폭이 다릅니다.": len(widths),
+            "폭에서 1을 빼지 않고 더했습니다. 폭이 5인 창 하나의 수용 영역은 5입니다.": 1 + sum(widths),
+        }
+        answer = as_array(call(function, widths), ())
+        distinct = {hint: value for hint, value in mistakes.items() if value != right}
+        expect(
+            len(widths) > 1 or close(answer, right) or answer == 1 + sum(widths),
+            "창이 하나일 때부터 다릅니다. 폭이 5인 층 하나는 토큰 5개를 봅니다.",
+        )
+        compare(
+            answer,
+            right,
+            distinct,
+            f"폭이 {widths}인 층들을 쌓았을 때 토큰 하나가 보는 범위를 종이에 그려 세어 보십시오.",
+        )
