@@ -280,6 +280,6 @@ class Encoder(SentenceTransformer):
         message = (
             f"문장 {len(places):,}개가 최대 {self.max_seq_length}토큰을 넘어 뒤가 잘렸습니다. 잘린 곳은 벡터에 들어가지 않습니다. "
             f"처음은 {name}[{places[0]}]({sentences[places[0]][:20]!r} …)입니다. "
-            "문장을 나누거나, 길이에 제한이 없는 load_model('muse')를 쓰십시오."
+            "긴 글은 문장이나 문단으로 나누어 넣으십시오."
         )
         warnings.warn(message, TruncationWarning, stacklevel=4)

@@ -47,8 +47,8 @@ def grade_method(function):
         "방법의 이름(methods의 키)을 돌려주십시오. F1의 값이나 번호가 아닙니다.",
     )
     if answers != SHARES:
-        for hint, rule in rules.items():
-            expect(answers != {share: rule(share) for share in SHARES}, hint)
+        for message, rule in rules.items():
+            expect(answers != {share: rule(share) for share in SHARES}, message)
         wrong = next(share for share in SHARES if answers[share] != SHARES[share])
         raise Hint(
             f"share가 {wrong}일 때의 답이 다릅니다. 문장 1,000개를 놓고 네 방법의 F1을 손으로 구해 보십시오."
