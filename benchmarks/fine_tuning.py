@@ -1,11 +1,12 @@
-"""07장의 기록: 미세 조정의 설정(레시피), 배치 크기, e5의 편향 학습을 잽니다.
+"""07장의 기록: 미세 조정의 설정(레시피), 시드, 배치 크기, e5의 편향 학습을 잽니다.
 
-    python -m benchmarks.fine_tuning            # 셋 모두 (한 코어에서 5분쯤)
+    python -m benchmarks.fine_tuning            # 모두 (한 코어에서 7분쯤)
     python -m benchmarks.fine_tuning recipes    # 4절의 표
+    python -m benchmarks.fine_tuning seeds      # 5절: 시드를 바꾼 판정
     python -m benchmarks.fine_tuning batches    # 6절의 표
     python -m benchmarks.fine_tuning e5         # 8절
 
-설정은 화면 문구의 **학습용만**으로 고릅니다. 네 쌍마다 하나를 떼어 dev로 쓰고 나머지로 학습합니다. 학습한 도메인의 P@1은 dev의 쌍(한국어가 화면 문구 전체에서
+``recipes``와 ``batches``는 화면 문구의 **학습용만**으로 잽니다. 네 쌍마다 하나를 떼어 dev로 쓰고 나머지로 학습합니다. 학습한 도메인의 P@1은 dev의 쌍(한국어가 화면 문구 전체에서
 하나뿐인 것)끼리, 학습하지 않은 도메인의 P@1은 강의 말뭉치의 학습용끼리 찾은 것입니다. 두 말뭉치의 평가용은 쓰지 않습니다.
 """
 
@@ -16,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -234,36 +236,105 @@ def batches() -> None:
     save("fine_tuning_batches", {"alpha": ALPHA, "batches": rows})
 
 
+def seeds() -> None:
+    """5절처럼 화면 문구의 학습용 전부를 학습하고 두 평가용에서 잰 것: 시드 셋, 그리고 학습률을 두 배로 한 것."""
+    interface, course = load_corpus("jupyterlab"), load_corpus("course")
+    times = Counter(interface.ko)
+    held_out, course_held_out = set(interface.test.ids), set(course.test.ids)
+    new = [i for i, pair in enumerate(interface) if pair.id in held_out]
+    asked = [i for i in new if times[interface[i].ko] == 1]
+    course_asked = [i for i, pair in enumerate(course) if pair.id in course_held_out]
+
+    def right(model) -> dict[str, list]:
+        """평가마다, 방향마다(영한, 한영) 맞았는지 (Q,)."""
+        sides = {
+            corpus.name: (model.encode(corpus.en), model.encode(corpus.ko)) for corpus in (interface, course)
+        }
+        judged = {
+            "new": ("jupyterlab", asked, new),
+            "all": ("jupyterlab", asked, list(range(len(interface)))),
+            "course": ("course", course_asked, list(range(len(course)))),
+        }
+        result = {}
+        for what, (name, queries, candidates) in judged.items():
+            en, ko = sides[name]
+            gold = [candidates.index(i) for i in queries]
+            result[what] = [
+                (ranks(x[queries] @ y[candidates].T, gold) == 1).astype(float)
+                for x, y in ((en, ko), (ko, en))
+            ]
+        return result
+
+    before = right(load_model("muse"))
+    rows = []
+    runs = {f"시드 {seed}": {"seed": seed} for seed in (0, 1, 2)} | {"학습률 두 배": {"learning_rate": 2e-3}}
+    for name, options in runs.items():
+        model = load_model("muse")
+        settings = CHOSEN | options | {"alpha": ALPHA, "show_progress_bar": False}
+        losses = fine_tune(model, interface.train.en, interface.train.ko, **settings)
+        halves = [float(np.mean(half)) for half in np.array_split(losses, CHOSEN["epochs"])]
+        row: dict = {"recipe": name, "loss_of_epochs": halves}
+        for what, directions in right(model).items():
+            pairs = zip(before[what], directions, strict=True)
+            row[what] = [asdict(paired_difference(*pair)) for pair in pairs]
+        rows.append(row)
+        print(row, flush=True)
+    save("fine_tuning_seeds", {"queries": len(asked), "alpha": ALPHA, "seeds": rows})
+
+
 def e5() -> None:
-    """편향과 LayerNorm만 짧은 화면 문구 192쌍으로 학습한 e5와, 학습하지 않고 평균만 뺀 e5."""
-    test = load_corpus("course").test
+    """편향과 LayerNorm만 짧은 화면 문구 192쌍으로 학습한 e5와, 학습하지 않고 평균만 뺀 e5.
+
+    평균은 세 가지입니다. 언어마다의 평가 문장의 평균, 두 언어의 평가 문장 전부의 평균, 언어마다의 다른 문장(강의 말뭉치의 학습용) 150개의 평균.
+    """
+    corpus = load_corpus("course")
+    test, others = (
+        corpus.test,
+        corpus.train.select(np.random.default_rng(0).choice(len(corpus.train), 150, replace=False).tolist()),
+    )
     model = load_model("e5")
     for name, p in model.named_parameters():
         p.requires_grad_(name.endswith("bias") or "LayerNorm" in name)
     rows: list[dict] = []
     first: list = []
 
-    def measure(name: str, centred: bool) -> None:
+    def measure(name: str, *subtracted: str) -> None:
         sides = [torch.as_tensor(model.encode(side)) for side in (test.en, test.ko)]
-        if centred:
-            sides = [torch.nn.functional.normalize(x - x.mean(0), dim=1) for x in sides]
-        right = [(ranks(s) == 1).astype(float) for s in (sides[0] @ sides[1].T, sides[1] @ sides[0].T)]
-        first.extend(right if not first else [])
-        changes = [asdict(paired_difference(b, x)) for b, x in zip(first, right, strict=False)]
-        rows.append({"recipe": name, "course_test": [float(x.mean()) for x in right], "change": changes})
-        print(rows[-1], flush=True)
+        common = torch.cat(sides).mean(0)
+        means = {
+            "": None,
+            "언어마다의 평균을 뺌": [x.mean(0) for x in sides],
+            "두 언어의 공통 평균을 뺌": [common, common],
+            "언어마다 다른 문장 150개의 평균을 뺌": [
+                torch.as_tensor(model.encode(side)).mean(0) for side in (others.en, others.ko)
+            ],
+        }
+        for what in ("", *subtracted):
+            x, y = sides
+            if means[what]:
+                x, y = (
+                    torch.nn.functional.normalize(s - m, dim=1)
+                    for s, m in zip(sides, means[what], strict=True)
+                )
+            right = [(ranks(s) == 1).astype(float) for s in (x @ y.T, y @ x.T)]
+            first.extend(right if not first else [])
+            changes = [asdict(paired_difference(b, x)) for b, x in zip(first, right, strict=True)]
+            row = {"recipe": ", ".join(filter(None, (name, what))), "change": changes}
+            rows.append(
+                row | {"course_test": [float(x.mean()) for x in right], "mean_length": float(common.norm())}
+            )
+            print(rows[-1], flush=True)
 
-    measure("학습 전", False)
-    measure("학습 전, 평균을 뺌", True)
+    every = ("언어마다의 평균을 뺌", "두 언어의 공통 평균을 뺌", "언어마다 다른 문장 150개의 평균을 뺌")
+    measure("학습 전", *every)
     short = [pair for pair in load_corpus("jupyterlab").train if len(pair.en) <= 60][:192]
     source, target = [pair.en for pair in short], [pair.ko for pair in short]
     fine_tune(model, source, target, epochs=1, batch_size=32, learning_rate=1e-3, alpha=1.0)
-    measure("편향만 학습", False)
-    measure("편향만 학습, 평균을 뺌", True)
+    measure("편향만 학습", *every[:2])
     save("fine_tuning_e5", {"pairs": len(short), "evaluated": len(test), "recipes": rows})
 
 
 if __name__ == "__main__":
-    parts = {"recipes": recipes, "batches": batches, "e5": e5}
+    parts = {"recipes": recipes, "seeds": seeds, "batches": batches, "e5": e5}
     for part in sys.argv[1:] or parts:
         parts[part]()

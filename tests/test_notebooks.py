@@ -121,20 +121,6 @@ def test_frame_of_a_chapter(path):
     assert "print_setup(model)" in code_cells(read(path))[0].source
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_every_table_tells_the_same_times(path):
-    """장의 머리, 첫 쪽, README가 같은 시간을 말합니다."""
-    head = read(path).cells[0].source
-    reading, exercises, run = re.search(
-        r"읽고 따라 하기 (\d+)분, 연습과 퀴즈 (\d+)분, 모두 실행하기 (\d+[분초])", head
-    ).groups()
-    expected = [f"{int(reading) + int(exercises)}분", run]
-    index = "\n".join(cell.source for cell in read(ROOT / "notebooks" / "00_index.ipynb").cells)
-    for text in (index, (ROOT / "README.md").read_text(encoding="utf-8")):
-        (row,) = re.findall(rf"^\| \[[^|]*{path.name}\).*$", text, re.MULTILINE)
-        assert [cell.strip() for cell in row.strip("| ").split("|")][-2:] == expected
-
-
 def test_cells_that_use_e5_are_tagged():
     tagged = 0
     for path in NOTEBOOKS:

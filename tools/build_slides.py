@@ -10,6 +10,7 @@ notes(발표자 노트), skip(빼기). ``slide-output`` 태그가 있는 셀은 
 import base64
 import html
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 
@@ -48,6 +49,10 @@ class Slide:
     def __init__(self, where: str) -> None:
         self.where, self.parts, self.notes = where, [], []
 
+    def is_only_heading(self) -> bool:
+        """제목뿐이면 True. 그런 장면은 따로 넘기지 않고 다음 것과 함께 놓습니다."""
+        return all(re.match("<h[1-6]", part) for part in self.parts)
+
 
 def build(path: Path, template) -> None:
     notebook = only_stills(read(path))
@@ -61,7 +66,7 @@ def build(path: Path, template) -> None:
             where = heading
         if kind == "slide" or not scenes:
             scenes.append([Slide(where)])
-        elif kind == "subslide":
+        elif kind == "subslide" and not scenes[-1][-1].is_only_heading():
             scenes[-1].append(Slide(where))
         slide = scenes[-1][-1]
         if kind == "notes":

@@ -314,7 +314,7 @@ def plot_bars(
 
 
 def plot_attention(weights: Sequence[Any], tokens: Sequence[Sequence[str]], titles: Sequence[str]) -> Figure:
-    """어텐션 가중치 행렬들을 같은 색 범위로 나란히 그립니다. 행이 보는 토큰, 열이 보이는 토큰입니다.
+    """어텐션 가중치 행렬들을 같은 색 범위로 나란히 그립니다. 행의 토큰이 열의 토큰을 얼마나 반영하는지입니다.
 
     Args:
         weights: 문장마다 (L, L). 길이 L은 문장마다 달라도 됩니다.
@@ -339,7 +339,7 @@ def plot_attention(weights: Sequence[Any], tokens: Sequence[Sequence[str]], titl
         ax.set_xticks(range(len(shown)), shown, rotation=90, parse_math=False)
         ax.set_yticks(range(len(shown)), shown, parse_math=False)
         ax.grid(visible=False)
-        _write(ax, xlabel="보이는 토큰", ylabel="보는 토큰", title=title)
+        _write(ax, xlabel="반영되는 토큰", ylabel="반영하는 토큰", title=title)
         as_plain([*ax.get_xticklabels(), *ax.get_yticklabels()])
     figure.colorbar(image, ax=axes[0].tolist(), label="어텐션 가중치", fraction=0.04)
     return figure

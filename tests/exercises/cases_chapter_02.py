@@ -50,6 +50,11 @@ def whole(x, y, scale):
     return -F.log_softmax(logits.flatten(), dim=0).view(len(x), len(x)).diagonal().mean()
 
 
+def softmax_twice(x, y, scale):
+    logits, labels = scale * F.normalize(x, dim=1) @ F.normalize(y, dim=1).T, torch.arange(len(x))
+    return F.cross_entropy(logits.softmax(1), labels) + F.cross_entropy(logits.T.softmax(1), labels)
+
+
 def mean_probability(x, y, scale):
     logits = scale * F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
     return logits.softmax(0).diagonal().mean() + logits.softmax(1).diagonal().mean()
@@ -145,6 +150,10 @@ RIGHT = {
         ["다리를 건너면 우체국이 나옵니다.", "Cross the bridge and you will find the post office."],
         ("이 수박은 전혀 달지 않네요.", "This watermelon is not sweet."),
         ("수박이 전혀 안 달다.", "There is no sweetness in the watermelon at all."),
+        ("수박 맛이 심심하네요.", "The watermelon tastes bland."),
+        ("표가 세 장밖에 남지 않았습니다.", "Only three tickets are left."),
+        ("표가 세 장밖에 없어요.", "There are only three tickets."),
+        ("다리 반대편에 우체국이 있다.", "There is a post office on the other side of the bridge."),
     ],
     "2.5": [masked, masked_by_where, masked_by_loops],
 }
@@ -184,7 +193,9 @@ WRONG = {
         lambda x, y, s: half(x, y, s, reduction="none"),
         lambda x, y, s: s * F.normalize(x, dim=1) @ F.normalize(y, dim=1).T,
         lambda x, y, s: F.normalize(x, dim=1),
-        lambda x, y, s: F.cross_entropy(x @ y.T, torch.arange(len(x) + 1)),
+        lambda x, y, s: (half(x, y, s), half(x, y, s, True)),
+        softmax_twice,
+        lambda x, y, s: half(x, y, s, labels=torch.arange(5)),
         lambda x, y, s: loss(x, y, s) + 0.1,
         3.0,
     ],
@@ -217,6 +228,12 @@ WRONG = {
         ("표는 다 팔렸습니다.", "All the tickets are sold out."),
         ("은행은 다리 건너에 있어요.", "The bank is across the bridge."),
         ("수박이 아주 달아요.", "The watermelon is very sweet."),
+        ("표가 세 장 팔렸습니다.", "Three tickets were sold."),
+        ("표가 세 장밖에 안 팔렸습니다.", "Only three tickets were sold."),
+        ("표가 세 장 남지 않았습니다.", "There are not three tickets left."),
+        ("우체국은 다리 아래에 있어요.", "The post office is under the bridge."),
+        ("우체국은 다리 건너에 없어요.", "The post office is not across the bridge."),
+        ("수박이 맛이 없어요.", "The watermelon tastes bland."),
     ],
     "2.5": [
         lambda logits, same: logits,
@@ -232,6 +249,7 @@ WRONG = {
         lambda logits, same: logits + off_diagonal(same) * -torch.inf,
         lambda logits, same: logits[~off_diagonal(same)],
         lambda logits, same: logits @ same,
+        lambda logits, same: masked(logits, same).softmax(1),
         "가림",
     ],
 }

@@ -154,6 +154,7 @@ WRONG = {
         lambda s, k: top_k(s, k).T,
         lambda s, k: top_k(s, k).squeeze(),
         lambda s, k: top_k(s, k + 1),
+        lambda s, k: np.argsort(s, axis=1)[:, :-k:-1],
         lambda s, k: np.zeros((3, k)),
         lambda s, k: s[:k],
         lambda s, k: s @ s,
@@ -176,6 +177,7 @@ WRONG = {
     "5.3": [
         lambda s, g: mrr(s, np.arange(len(s))),
         lambda s, g: (1 / (ranks(s, g) + 1)).mean(),
+        lambda s, g: (1 / (ranks(s, g) - 1)).mean(),
         lambda s, g: ranks(s, g).mean(),
         lambda s, g: 1 / ranks(s, g).mean(),
         lambda s, g: (ranks(s, g) == 1).mean(),

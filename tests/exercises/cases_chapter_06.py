@@ -45,6 +45,12 @@ def precision_of(hit, false_alarm, share):
     return share * hit / (share * hit + (1 - share) * false_alarm + 1e-9)
 
 
+def f1_of_shrunk_recall(hit, false_alarm, share):
+    """재현율에 share를 곱한 답."""
+    precision, recall = precision_of(hit, false_alarm, share), share * hit
+    return 2 * precision * recall / (precision + recall + 1e-9)
+
+
 # 6.2 이웃과 비교한 점수
 
 
@@ -126,7 +132,7 @@ def first_drop(scores, right, target):
 
 
 def numbers(text):
-    return set(re.findall(r"\d+", text.replace(",", "")))
+    return set(re.findall(r"\d+", re.sub(r"(?<=\d),(?=\d{3})", "", text)))
 
 
 def same_numbers(ko, en):
@@ -160,6 +166,7 @@ WRONG = {
         by(lambda hit, false_alarm, share: -false_alarm),
         by(lambda hit, false_alarm, share: hit - false_alarm),
         by(lambda hit, false_alarm, share: f1_of(hit, false_alarm, 1 - share)),
+        by(f1_of_shrunk_recall),
         by(lambda hit, false_alarm, share: share * hit + (1 - share) * (1 - false_alarm)),
         by(precision_of),
         by(lambda hit, false_alarm, share: hit if share > 0.5 else -false_alarm),
@@ -195,6 +202,7 @@ WRONG = {
         lambda f, b: [(i, f[i]) for i in range(min(len(f), len(b))) if b[f[i]] == i],
         lambda f, b: [(b[j], j) for j in range(min(len(f), len(b))) if f[b[j]] == j],
         lambda f, b: f,
+        lambda f, b: [(i, f[i]) for i in np.flatnonzero(f == b)],
     ],
     "6.4": [
         lambda s, r, t: cumulative(s, r, t, order=lambda s: np.arange(len(s))),  # 늘어놓지 않은 누적
@@ -206,6 +214,9 @@ WRONG = {
         lambda s, r, t: min((x for x in s if r[s >= x].mean() > t), default=np.inf),
         lambda s, r, t: min((x for x in s if r[s > x].mean() >= t), default=np.inf),
         lambda s, r, t: min((x for x in s if r[s >= x].mean() >= t), default=s.max()),
+        lambda s, r, t: min(x for x in s if r[s >= x].mean() >= t),  # 없을 때 오류
+        lambda s, r, t: min((x for x in s if r[s >= x].mean() >= t), default=None),
+        lambda s, r, t: max((x for x in s if r[s >= x].mean() >= t), default=np.inf),
         lambda s, r, t: t,
         lambda s, r, t: s,
     ],

@@ -15,6 +15,10 @@ N_KOREAN, N_ENGLISH, N_KEPT = 300, 500, 10  # 1.1
     "대신 추릴 때 빠진 정답은 되찾을 수 없습니다.",
 )
 def grade_passes(answer):
+    expect(
+        not isinstance(answer, tuple | list) or len(answer) <= 3,
+        "셋보다 많이 넣었습니다. 무엇을 쓸지는 적지 말고 횟수 세 개만 넣으십시오.",
+    )
     answer = as_array(answer)
     expect(
         answer.shape == (3,),
@@ -100,7 +104,8 @@ def grade_sentence_vectors(function):
 
     cls = hidden[:, 0]
     dense = cls @ weight.T + bias
-    broken = "모양이 맞지 않는 계산이 있습니다. 단계마다 모양을 출력해 (N, L, dim) → (N, dim)인지 보십시오."
+    broken = "모양이 맞지 않는 계산이 있습니다. 단계마다 모양을 출력해 (N, L, dim) → (N, dim)인지 보십시오. "
+    broken += "길이로 나눌 때는 길이가 (N, 1)이어야 합니다."
     answer = as_array(call_on_arrays(function, hidden, weight, bias, broken=broken))
     expect(
         answer.shape != (3, 5, 4),
@@ -159,7 +164,8 @@ def grade_mean_pooling(function):
     hidden = torch.randn(3, 5, 4, generator=generator)  # (N, L, dim), 패딩 토큰에도 0이 아닌 값이 있음
     mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0]])  # (N, L)
     m = mask[:, :, None].float()
-    broken = "모양이 맞지 않는 계산이 있습니다. hidden은 (N, L, dim), mask는 (N, L)이니 mask에 축이 하나 더 있어야 합니다."
+    broken = "모양이 맞지 않는 계산이 있습니다. hidden은 (N, L, dim), mask는 (N, L)이니 mask에 축이 하나 더 있어야 합니다. "
+    broken += "나누는 수도 (N, 1)이어야 합니다."
     answer = as_array(call_on_arrays(function, hidden, mask, broken=broken))
     expect(answer.shape != (3, 5, 4), "토큰 축이 그대로 남아 있습니다. 토큰을 따라 모아야 합니다.")
     expect(
@@ -206,7 +212,8 @@ FULL_VOCABULARY, SMALL_VOCABULARY, DIM, TOTAL = 501_153, 32_000, 768, 470_926_84
 
 @exercise(
     "1.4",
-    praise="어휘를 32,000개로 줄이면 매개변수의 4분의 3 이상이 사라집니다. LaBSE의 크기는 거의 토큰 임베딩이 정합니다.",
+    praise="어휘를 32,000개로 줄이면 매개변수의 4분의 3 이상이 사라집니다. "
+    "어휘가 501,153개일 때는 크기를 거의 토큰 임베딩이 정하지만, 이제는 22 %입니다.",
 )
 def grade_small_vocabulary(answer):
     answer = as_array(answer)
@@ -259,7 +266,7 @@ def grade_small_vocabulary(answer):
 
 @exercise(
     "1.5",
-    praise="이웃한 두 토큰을 함께 읽으니 순서가 바뀌면 벡터도 바뀝니다. 그러나 서로 이웃하지 않은 두 토큰의 순서는 여전히 보지 못합니다.",
+    praise="이웃한 두 토큰을 함께 읽으니 순서가 바뀌면 벡터도 바뀝니다. 그러나 서로 이웃하지 않은 두 토큰을 함께 읽지는 못합니다.",
 )
 def grade_bigrams(function):
     generator = torch.Generator().manual_seed(5)
@@ -267,7 +274,7 @@ def grade_bigrams(function):
     broken = (
         "모양이 맞지 않는 계산이 있습니다. 이웃한 두 벡터를 이어 붙이면 (L - 1, 2 * dim)이 되는지 보십시오."
     )
-    for length in (5, 2):
+    for length in (6, 2):  # L - 1이 out과 같으면 축을 혼동한 답의 모양이 맞아 버립니다
         x = torch.randn(length, 3, generator=generator)  # (L, dim)
         pairs = torch.cat([x[:-1], x[1:]], dim=1)
         wrapped = torch.cat([x, x.roll(-1, dims=0)], dim=1)
@@ -275,7 +282,11 @@ def grade_bigrams(function):
         answer = as_array(call_on_arrays(function, x, kernel, broken=broken))
         expect(
             answer.shape != (length - 1, 4) or length == 2,
-            "자리마다의 값이 그대로 남아 있습니다. 문장의 벡터 하나가 되도록 자리를 따라 평균하십시오.",
+            "위치마다의 값이 그대로 남아 있습니다. 문장의 벡터 하나가 되도록 위치를 따라 평균하십시오.",
+        )
+        expect(
+            answer.shape != (length - 1,) or length == 2,
+            "위치마다 수 하나가 되었습니다. 차원이 아니라 위치(첫째 축)를 따라 평균하십시오.",
         )
         expect(
             answer.shape == (4,),
@@ -286,7 +297,7 @@ def grade_bigrams(function):
             "tanh를 빠뜨렸습니다. 그러면 평균이 양 끝의 토큰 말고는 순서를 보지 못합니다.": (
                 pairs @ kernel
             ).mean(dim=0),
-            "평균을 낸 다음에 tanh를 씌웠습니다. 자리마다 씌운 뒤에 평균하십시오.": torch.tanh(
+            "평균을 낸 다음에 tanh를 씌웠습니다. 위치마다 씌운 뒤에 평균하십시오.": torch.tanh(
                 (pairs @ kernel).mean(dim=0)
             ),
             "평균이 아니라 합입니다. 문장이 길수록 벡터가 길어집니다.": torch.tanh(pairs @ kernel).sum(dim=0),
@@ -301,7 +312,7 @@ def grade_bigrams(function):
             ).mean(dim=0),
             "L로 나누었습니다. 이웃한 쌍의 수로 나누어야 평균입니다.": torch.tanh(pairs @ kernel).sum(dim=0)
             / length,
-            "최댓값을 골랐습니다. 이 연습에서는 자리를 따라 평균합니다.": torch.tanh(pairs @ kernel)
+            "최댓값을 골랐습니다. 이 연습에서는 위치를 따라 평균합니다.": torch.tanh(pairs @ kernel)
             .max(dim=0)
             .values,
             "tanh가 아닌 다른 활성 함수를 썼습니다.": [
@@ -323,10 +334,10 @@ def grade_bigrams(function):
 
 @exercise(
     "1.6",
-    praise="층 하나가 창의 폭에서 1을 뺀 만큼만 더 멀리 봅니다. 그래서 합성곱은 층을 쌓아도 천천히 넓어지고, 어텐션은 한 층에서 문장 전체를 봅니다.",
+    praise="층 하나가 창의 폭에서 1을 뺀 만큼만 더 넓힙니다. 그래서 합성곱은 층을 쌓아도 천천히 넓어지고, 어텐션은 한 층에서 문장 전체를 반영합니다.",
 )
 def grade_receptive_field(function):
-    for widths in ([3, 7], [5], [5, 5], [3, 3, 3]):
+    for widths in ([3, 11], [5], [5, 5], [3, 3, 3]):
         steps = [width - 1 for width in widths]
         right = 1 + sum(steps)
         product = 1
@@ -344,6 +355,7 @@ def grade_receptive_field(function):
                 1 + sum(steps) / 2,
             ],
             "층의 수만 셌습니다. 층마다 창의 폭이 다릅니다.": len(widths),
+            "첫 층의 폭만 썼습니다. 층마다 창의 폭이 다를 수 있습니다.": 1 + len(widths) * (widths[0] - 1),
             "폭에서 1을 빼지 않고 더했습니다. 폭이 5인 창 하나의 수용 영역은 5입니다.": 1 + sum(widths),
         }
         answer = as_array(call(function, widths), ())

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
-from .grading import as_array, call, call_on_arrays, close, compare, exercise, expect, uses
+from .grading import Hint, as_array, call, call_on_arrays, close, compare, exercise, expect, uses
 
 BATCH = 64  # 2.1
 NEARLY = 5e-3  # 2.1에서 반올림한 로그를 받아 주는 폭
@@ -90,7 +90,18 @@ def grade_loss(function):
         each = cross_entropy(logits, labels, reduction="none") + cross_entropy(
             logits.T, labels, reduction="none"
         )
-        answer = as_array(call_on_arrays(function, x, y, scale, broken=broken))
+        try:
+            answer = as_array(call_on_arrays(function, x, y, scale, broken=broken))
+        except Hint as hint:
+            if "batch_size" not in str(hint.__cause__):
+                raise
+            raise Hint(
+                "정답 번호의 수가 배치의 크기와 다릅니다. 배치의 크기는 5가 아니라 `len(x)`입니다."
+            ) from hint
+        expect(
+            answer.shape != (2,),
+            "두 방향의 손실이 따로 나왔습니다. 더해서 수 하나로 만드십시오.",
+        )
         expect(
             answer.shape != (n,),
             "문장마다의 손실이 그대로 남아 있습니다. 배치 전체의 손실은 그 평균 하나입니다.",
@@ -98,7 +109,7 @@ def grade_loss(function):
         expect(answer.shape != (n, n), "점수 행렬이 나왔습니다. 손실은 수 하나입니다.")
         expect(
             answer.shape in ((), (1,)),
-            f"수 하나를 기다렸는데 모양이 {answer.shape}입니다. 무엇을 더 평균해야 하는지 보십시오.",
+            f"수 하나를 기다렸는데 모양이 {answer.shape}입니다. 배치 전체의 손실 하나를 돌려주십시오.",
         )
         shifted = labels.roll(-1)
         whole = -torch.log_softmax(logits.flatten(), dim=0).view(n, n).diagonal().mean()
@@ -130,6 +141,11 @@ def grade_loss(function):
                 whole,
                 2 * whole,
             ],
+            "소프트맥스를 두 번 적용했습니다. `F.cross_entropy`는 로짓을 받아 그 안에서 소프트맥스를 구합니다.": [
+                both_directions(logits.softmax(1)),
+                float(cross_entropy(logits.softmax(1), labels) + cross_entropy(logits.T.softmax(1), labels)),
+                float(cross_entropy(logits.softmax(1), labels)),
+            ],
             "로그를 취하지 않고 확률을 평균했습니다.": [
                 torch.softmax(logits, 1).diagonal().mean() + torch.softmax(logits, 0).diagonal().mean(),
                 -torch.softmax(logits, 1).diagonal().mean() - torch.softmax(logits, 0).diagonal().mean(),
@@ -139,7 +155,7 @@ def grade_loss(function):
             ),
         }
         otherwise = (
-            "값이 다릅니다. 2절의 코사인 행렬에 본문의 네 줄을 써서 얻은 값과 한 단계씩 비교해 보십시오."
+            "값이 다릅니다. 1절의 코사인 행렬에 2절의 네 줄을 써서 얻은 값과 한 단계씩 비교해 보십시오."
         )
         compare(answer.reshape(()), float(forward + backward), mistakes, otherwise)
 
@@ -190,24 +206,40 @@ MIN_RISE = 0.1  # 2.4에서 손실이 올라야 하는 폭
 SHARED_MEANING = (
     0.42  # 2.4에서 뜻이 같은 문장끼리의 언어를 건넌 코사인. mUSE에서 뜻이 같은 것은 0.44 이상이었습니다
 )
-NO = "안 |않|못|없|아니|맹|밍밍|싱거|싱겁"
-CORE = {  # 2.4: 원문의 한국어에서, 같은 뜻이면 남아 있어야 하는 (한국어, 영어)의 말로
-    "표는 세 장 남았습니다.": [("표|티켓|입장권", "ticket"), ("세 |세장|3|셋|석 장", "three|3")],
-    "우체국은 다리 건너에 있어요.": [("우체국", "post"), ("다리", "bridge")],
+NO = "안 |않|못|없|아니|맹|밍밍|싱거|싱겁|심심"
+NEGATED = ("안 |않|못|없|아니", r"n't|n’t|\bnot?\b|never", "부정")
+CORE = {  # 2.4: 원문의 한국어에서, 같은 뜻이면 남아 있어야 하는 (한국어의 말, 영어의 말, 내용)으로
+    "표는 세 장 남았습니다.": [
+        ("표|티켓|입장권", "ticket", "표"),
+        ("세 |세장|셋|3|석 장", "three|3", "세 장"),
+        ("남|뿐|밖에", "left|remain|only|still", "남았다는 것"),
+    ],
+    "우체국은 다리 건너에 있어요.": [
+        ("우체국", "post", "우체국"),
+        ("다리", "bridge", "다리"),
+        ("건너|건넌|건널|건넜|반대|맞은|저편|너머", "across|other side|cross|over|beyond|opposite", "건너편"),
+    ],
     "수박이 하나도 달지 않아요.": [
-        ("수박", "melon"),
-        (NO, r"n't|n’t|\bnot?\b|never|bland|lack|without|zero|any"),
+        ("수박", "melon", "수박"),
+        ("달|단|당도|맹|밍밍|싱거|싱겁|심심", "sweet|bland|sugar", "단맛"),
+        (NO, r"n't|n’t|\bnot?\b|never|bland|lack|without|zero|any", "달지 않다는 것"),
     ],
     "아이는 그림책을 거꾸로 들고 읽었다.": [
-        ("책", "book"),
-        ("거꾸로|뒤집|위아래", "upside|invert|upturn|wrong way"),
+        ("책", "book", "책"),
+        ("거꾸로|뒤집|위아래", "upside|invert|upturn|wrong way", "거꾸로"),
     ],
+}
+ADDED = {  # 2.4: 같은 뜻이면 없어야 하는 말. “밖에 없다”는 부정이 아니므로 먼저 지우고 봅니다
+    "표는 세 장 남았습니다.": [NEGATED, ("팔|매진", r"\bsold\b|\bsell", "팔렸다는 것")],
+    "우체국은 다리 건너에 있어요.": [NEGATED],
+    "아이는 그림책을 거꾸로 들고 읽었다.": [NEGATED],
 }
 
 
 @exercise(
     "2.4",
-    praise="번역으로는 맞는 쌍인데 손실이 올랐습니다. 틀린 것은 인코더가 아니라 ‘배치의 다른 문장은 모두 오답’이라는 가정입니다.",
+    praise="번역으로는 맞는 쌍인데 손실이 올랐습니다. 틀린 것은 인코더가 아니라 ‘배치의 다른 문장은 모두 오답’이라는 가정입니다. "
+    "채점기는 인코더의 점수와 핵심어만 보므로, 뜻이 정말 같은지는 스스로 다시 읽어 보십시오.",
 )
 def grade_false_negative(answer, ko=None, en=None, model=None):
     expect(
@@ -249,21 +281,28 @@ def grade_false_negative(answer, ko=None, en=None, model=None):
     expect(
         after > before + MIN_RISE,
         f"손실 {before:.2f} → {after:.2f}: {MIN_RISE} 넘게 올라야 합니다. "
-        "배치의 다른 쌍과 뜻이 같은 문장이어야 인코더가 둘을 구별하지 못합니다.",
+        "배치에 남은 앞의 네 쌍 가운데 하나와 뜻이 같은 문장이어야 인코더가 둘을 구별하지 못합니다. "
+        "마지막 쌍은 바꾸어 넣을 자리이므로 배치에 없습니다.",
     )
     expect(
         shared >= SHARED_MEANING,
-        f"손실은 올랐지만, 가장 가까운 쌍(“{ko[twin]}”)과 뜻이 같지 않아 보입니다. "
-        "비슷한 말이 든 다른 뜻의 문장은 거짓 음성이 아니라 어려운 오답입니다.",
+        f"손실은 올랐지만, 가장 가까운 쌍(“{ko[twin]}”)과의 코사인이 낮아 뜻이 같은지 인코더의 점수로는 알 수 없습니다. "
+        "뜻이 같다면 완전한 문장으로 고쳐 보십시오. 비슷한 말이 든 다른 뜻의 문장은 거짓 음성이 아니라 하드 네거티브입니다.",
     )
-    for words in CORE.get(ko[twin], []):
+    for *words, content in CORE.get(ko[twin], []):
         kept = [
             re.search(word, text, re.IGNORECASE) for word, text in zip(words, (mine_ko, mine_en), strict=True)
         ]
         expect(
             all(kept),
-            f"“{ko[twin]}”에 있는 내용이 빠지거나 달라졌습니다. 인코더에는 가까워도 뜻이 다르면 거짓 음성이 아닙니다. "
+            f"“{ko[twin]}”에 있는 내용({content})이 빠지거나 달라졌습니다. 인코더에는 가까워도 뜻이 다르면 거짓 음성이 아닙니다. "
             f"{'한국어' if not kept[0] else '영어'} 문장을 다시 보십시오.",
+        )
+    plain = (re.sub("밖에 (?:안 |없|남지 않)", "", mine_ko), mine_en)
+    for *words, content in ADDED.get(ko[twin], []):
+        expect(
+            not any(re.search(word, text, re.IGNORECASE) for word, text in zip(words, plain, strict=True)),
+            f"“{ko[twin]}”에 없는 내용({content})이 들어갔습니다. 비슷한 말이 들어 있어도 뜻이 다르면 거짓 음성이 아닙니다.",
         )
 
 
@@ -298,6 +337,11 @@ def grade_masked(function):
     expect(
         not hidden[diagonal].any(),
         "대각선까지 가렸습니다. 정답이 사라지면 손실이 무한대가 됩니다.",
+    )
+    is_probability = np.isfinite(values).all() and close(values.sum(axis=1), np.ones(5))
+    expect(
+        not is_probability,
+        "소프트맥스까지 적용했습니다. 확률이 아니라 소프트맥스에 넣을 점수를 돌려주십시오.",
     )
     expect(
         not (values[target] == 0).all(),

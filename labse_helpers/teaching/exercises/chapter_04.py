@@ -222,6 +222,8 @@ def grade_precision_recall(function):
             otherwise = "재현율은 맞았습니다. 정밀도에서 임곗값을 넘은 오답 쌍이 어디에 들어가는지 보십시오."
         elif close(answer[0], precision):
             otherwise = "정밀도는 맞았습니다. 재현율은 모든 정답 쌍 가운데 남긴 것의 비율입니다."
+        elif close(answer[0], recall):
+            otherwise = "첫 값은 재현율입니다. 정밀도가 먼저이고, 그 분모는 통과한 쌍 모두입니다."
         else:
             otherwise = "둘 다 다릅니다. 임곗값을 넘은 정답 쌍과 오답 쌍을 먼저 따로 세어 보십시오."
         compare(answer, np.array([precision, recall]), mistakes, otherwise)
@@ -353,7 +355,7 @@ def grade_choose_threshold(function):
     otherwise = (
         "개발용 데이터에서 F1이 가장 큰 점수가 아닙니다. 후보마다 F1을 출력해 보십시오."
         if in_dev
-        else f"{threshold:.4g}은 개발용 점수에 없는 값입니다. 임곗값의 후보는 개발용 점수들입니다."
+        else f"고른 임곗값 {threshold:.4g}: 개발용 점수에 없는 값입니다. 임곗값의 후보는 개발용 점수들입니다."
     )
     compare(threshold, best, hints, otherwise)
 
@@ -439,7 +441,7 @@ def why_not_reversed(first: str, second: str) -> str:
         return ""
     if removed or added:
         return f"‘{' '.join(removed or added)}’만 넣거나 뺐습니다. 뜻이 더 자세해질 뿐 뒤집히지는 않습니다."
-    return f"{', '.join(alike)}: 말투나 시제, 조사만 다릅니다. 한 일과 안 한 일처럼 뜻이 반대여야 합니다."
+    return f"{', '.join(alike)}: 말투나 시제, 조사만 다릅니다. 긍정과 부정, 하는 쪽과 당하는 쪽처럼 뜻이 반대여야 합니다."
 
 
 @exercise(

@@ -10,7 +10,7 @@ from .grading import as_array, as_integer, call, call_on_arrays, close, compare,
 
 @exercise(
     "5.1",
-    praise="질의마다 점수가 높은 것부터 k개의 번호를 골랐습니다. 검색이 하는 일의 전부가 이 한 줄입니다.",
+    praise="질의마다 점수가 높은 것부터 k개의 번호를 골랐습니다. 점수가 있으면 검색은 이 한 줄입니다.",
 )
 def grade_top_k(function):
     rng = np.random.default_rng(5)
@@ -32,6 +32,10 @@ def grade_top_k(function):
         expect(
             answer.shape != (min(k, 3), 4_000),
             "질의를 k개 골랐습니다. 질의는 모두 남고, 후보를 질의마다 k개씩 골라야 합니다.",
+        )
+        expect(
+            answer.shape != (3, k - 1),
+            "k개가 아니라 k − 1개를 골랐습니다. 자르는 끝을 보십시오.",
         )
         expect(
             answer.shape == (3, k),
@@ -178,7 +182,12 @@ def grade_mrr(function):
     gold = np.array([0, 3, 5, 4])
     broken = "모양이 맞지 않는 계산이 있습니다. 정답의 점수를 (Q, 1)로 두면 (Q, M)과 비교할 수 있습니다."
     for table, correct in ((scores, gold), (scores[:3], np.array([4, 2, 0]))):
-        answer = as_array(call_on_arrays(function, table, correct, broken=broken))
+        raw = call_on_arrays(function, table, correct, broken=broken)
+        expect(
+            not (np.isscalar(raw) and raw == np.inf),
+            "1을 0으로 나누었습니다. 순위를 0부터 센 듯합니다. 1위의 순위는 1입니다.",
+        )
+        answer = as_array(raw)
         n = len(table)
         expect(answer.shape != (n,), "질의마다의 값이 그대로 남아 있습니다. MRR은 그 평균 하나입니다.")
         expect(
@@ -291,7 +300,7 @@ def diagnosis(scores: np.ndarray, i: int) -> tuple[int, int, int]:
 
 @exercise(
     "5.5",
-    praise="정답이 한참 뒤에 있으면 인코더가 뜻을 모른 것이고, 여러 질의가 같은 오답을 골랐으면 허브입니다. 고치는 방법이 서로 다릅니다.",
+    praise="정답이 한참 뒤에 있으면 인코더가 두 문장을 가깝게 놓지 못한 것이고, 여러 질의가 같은 오답을 골랐으면 그 후보가 허브인지 확인할 만합니다. 고치는 방법이 서로 다릅니다.",
 )
 def grade_diagnosis(function):
     rng = np.random.default_rng(1)

@@ -31,6 +31,8 @@ def grade_method(function):
             lambda share: max(METHODS, key=lambda name: _accuracy(*METHODS[name], share)),
         "짝이 있는 문장의 비율과 없는 문장의 비율이 바뀌었습니다. share는 짝이 있는 쪽입니다.":
             lambda share: max(METHODS, key=lambda name: _f1(*METHODS[name], 1 - share)),
+        "재현율은 정답 가운데 찾아낸 비율이므로 hit 그대로입니다. share를 곱하지 않습니다.":
+            lambda share: max(METHODS, key=lambda name: _f1_of_shrunk_recall(*METHODS[name], share)),
     }  # fmt: skip
     answers = {}
     for share in SHARES:
@@ -62,6 +64,11 @@ def grade_method(function):
 
 def _f1(hit: float, false_alarm: float, share: float) -> float:
     return 2 * share * hit / (share * hit + (1 - share) * false_alarm + share)
+
+
+def _f1_of_shrunk_recall(hit: float, false_alarm: float, share: float) -> float:
+    precision = share * hit / max(share * hit + (1 - share) * false_alarm, 1e-9)
+    return 2 * precision * share * hit / max(precision + share * hit, 1e-9)
 
 
 def _accuracy(hit: float, false_alarm: float, share: float) -> float:
@@ -113,10 +120,16 @@ def grade_margin(function):
         )
 
 
-@exercise("6.3", praise="두 방향이 서로를 고른 쌍만 남기니 쌍의 수는 줄고 정밀도는 오릅니다.")
+@exercise("6.3", praise="두 방향이 서로를 고른 쌍만 남기니 쌍의 수는 줄고 정밀도는 대개 오릅니다.")
 def grade_mutual(function):
     forward, backward = np.array([2, 0, 2, 4, 1, 3, 3]), np.array([1, 3, 0, 6, 3])
-    pairs = as_pairs(call(function, forward, backward))
+    pairs = as_pairs(
+        call_on_arrays(
+            function, forward, backward,
+            broken="forward와 backward는 길이가 달라 바로 비교할 수 없습니다. i가 고른 번역 forward[i]가 다시 i를 골랐는지, "
+            "곧 backward[forward[i]]가 i인지 보십시오.",
+        )
+    )  # fmt: skip
     right = {(0, 2), (1, 0), (3, 4), (6, 3)}
     expect(pairs, "남은 쌍이 없습니다. 원문이 고른 번역이 다시 그 원문을 골랐는지 보십시오.")
     expect(pairs != {(j, i) for i, j in right}, "쌍의 순서가 바뀌었습니다. (원문의 번호, 번역의 번호)입니다.")
@@ -171,10 +184,15 @@ def grade_precise_threshold(function):
                 shuffle == slice(None),
                 "점수가 높은 순서로 넣으면 맞는데 섞어 넣으면 다릅니다. 먼저 점수의 순서로 늘어놓고, right도 같은 순서로 옮기십시오.",
             )
-            expect(
-                answer <= threshold or answer <= 1.8,
-                "정밀도가 처음 떨어진 곳에서 멈추었습니다. 더 낮추면 다시 목표를 넘을 수 있으니 끝까지 보십시오.",
-            )
+            if answer > max(threshold, 1.8):
+                steady = _threshold(function, np.array([1.9, 1.8, 1.7]), np.array([True, True, False]), 0.9)
+                expect(
+                    steady <= 1.8,
+                    "목표를 지키는 임곗값 가운데 가장 높은 것을 골랐습니다. 가장 많은 쌍을 믿는 것은 가장 낮은 것입니다.",
+                )
+                raise Hint(
+                    "정밀도가 처음 떨어진 곳에서 멈추었습니다. 더 낮추면 다시 목표를 넘을 수 있으니 끝까지 보십시오."
+                )
             expect(
                 answer <= threshold,
                 "목표를 지키면서 임곗값을 더 낮출 수 있습니다. 믿는 쌍이 가장 많은 곳을 고르십시오.",
@@ -191,7 +209,15 @@ def grade_precise_threshold(function):
         1.5 < tied <= 2.0,
         "점수가 같은 쌍을 나누었습니다. 임곗값 이상이면 같은 점수의 쌍은 모두 믿게 됩니다.",
     )
-    hopeless = _threshold(function, np.array([2.0, 1.5, 1.0]), np.array([False, True, False]), 0.9)
+    scores, right = np.array([2.0, 1.5, 1.0]), np.array([False, True, False])
+    try:
+        hopeless = _threshold(function, scores, right, 0.9)
+    except Hint as hint:
+        raise Hint(
+            "어느 임곗값도 목표를 지키지 못하는 경우에서 오류가 났습니다. 빈 것의 min이나 max를 구하지 않았는지 보고, 그때는 np.inf를 돌려주십시오."
+            if hint.__cause__
+            else "어느 임곗값도 목표를 지키지 못하면 None이 아니라 np.inf를 돌려주십시오."
+        ) from hint
     expect(
         hopeless == np.inf,
         "어느 임곗값도 목표를 지키지 못하면 np.inf를 돌려주십시오. 아무것도 믿지 않는다는 뜻입니다.",

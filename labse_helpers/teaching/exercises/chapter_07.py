@@ -10,7 +10,7 @@ from .grading import Hint, as_array, as_integer, call, close, compare, exercise,
 
 @exercise(
     "7.1",
-    praise="손실은 이 원소들에서 맞는 번역을 밀어냅니다. 그래서 배치를 나눌 때 미리 피합니다.",
+    praise="손실은 이 원소를 오답으로 셉니다. 글까지 같으면 정답 원소가 같은 값을 끌어당겨 서로 상쇄되고 손실의 하한만 남습니다. 글은 다르고 뜻만 같으면 상쇄되지 않아 맞는 번역을 밀어냅니다.",
 )
 def grade_false_negatives(function):
     source = ["닫기", "열기", "닫기", "저장", "닫기", "취소", "저장", "닫기", "정지", "도움말"]
@@ -131,7 +131,7 @@ def grade_blend(function):
 
 @exercise(
     "7.4",
-    praise="문장마다 값 하나로 모은 뒤 문장을 다시 뽑습니다. 함께 움직이는 값을 따로따로 뽑으면 구간이 실제보다 좁아질 수 있습니다.",
+    praise="문장마다 값 하나로 모은 뒤 문장을 다시 뽑습니다. 함께 움직이는 값이 있을 때 따로따로 뽑으면 구간이 실제보다 좁아질 수 있습니다.",
 )
 def grade_unit(function):
     before = np.array([[1, 2, 5], [1, 1, 1], [3, 2, 9], [1, 1, 2], [4, 1, 1]])  # (S, L) = (5, 3)
@@ -140,7 +140,7 @@ def grade_unit(function):
     gain = (after == 1).astype(float) - (before == 1)
     expect(
         answer.size != gain.size,
-        "질의마다 값이 하나씩입니다. 한 문장의 여러 번역은 함께 맞고 함께 틀리므로 서로 독립이 아닙니다. 값을 문장마다 하나로 모으십시오.",
+        "질의마다 값이 하나씩입니다. 한 문장의 여러 번역은 함께 맞고 함께 틀릴 수 있으므로 서로 독립이라고 볼 수 없습니다. 값을 문장마다 하나로 모으십시오.",
     )
     expect(
         answer.shape != (3,),
