@@ -46,6 +46,7 @@ student instructor: .venv/installed
 	$(BIN)/python tools/build_zip.py $@
 
 # 실제 JupyterLab과 크로미움에서 강의, 슬라이드, 사이트를 눌러 봅니다. 찍은 화면은 build/e2e에 남습니다.
+e2e: export OMP_NUM_THREADS := 1
 e2e: slides site
 	$(BIN)/python -m pytest -n $(JOBS) tests/e2e
 

@@ -11,8 +11,10 @@ SLOWEST = ("07_fine_tuning", "02_in_batch_negatives", "04_similarity", "03_embed
 
 
 def scope_of(nodeid: str) -> str:
-    """한 프로세스에서 순서대로 실행할 단위: 파일 하나. 오래 걸리는 LaBSE 재실행은 장 하나가 한 단위입니다."""
+    """한 프로세스에서 순서대로 실행할 단위: 파일 하나. LaBSE 재실행과 JupyterLab에서 여는 것은 장 하나가 한 단위입니다."""
     file, _, test = nodeid.partition("::")
+    if file.endswith("test_lab.py"):
+        return file + test[test.find("[") :]
     return nodeid if test.startswith("test_student_form_runs_through") else file
 
 

@@ -45,7 +45,6 @@ def lab(tmp_path_factory):
     ]  # fmt: skip
     log = (SHOTS.parent / "e2e-lab.log").open("w", encoding="utf-8")
     environment = os.environ | {"LABSE_MODEL": "muse", "JUPYTERLAB_WORKSPACES_DIR": str(copy.parent)}
-    environment.pop("OMP_NUM_THREADS", None)
     server = subprocess.Popen(command, cwd=copy, env=environment, stdout=log, stderr=log)
     address = f"http://localhost:{port}"
     try:
