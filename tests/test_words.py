@@ -11,7 +11,7 @@ import re
 import tokenize
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import nbformat
@@ -126,12 +126,12 @@ def without_examples(line: str) -> str:
     return line
 
 
-def corpus_sentences(cache: list[str] = []) -> list[str]:  # noqa: B006 - 한 번만 읽습니다
-    if not cache:
-        names = ("course.tsv", "messages.tsv", "challenge.tsv", "mining_near_misses.tsv")
-        texts = {row[key] for name in names for row in own_rows(name) for key in ("ko", "ko_foil", "sentence", "note") if row.get(key)}  # fmt: skip
-        cache.extend(sorted(texts | EXAMPLES, key=len, reverse=True))
-    return cache
+@cache
+def corpus_sentences() -> list[str]:
+    """강의의 예문들, 긴 것부터."""
+    names = ("course.tsv", "messages.tsv", "challenge.tsv", "mining_near_misses.tsv")
+    texts = {row[key] for name in names for row in own_rows(name) for key in ("ko", "ko_foil", "sentence", "note") if row.get(key)}  # fmt: skip
+    return sorted(texts | EXAMPLES, key=len, reverse=True)
 
 
 def python_text(source: str, only_documentation: bool = False) -> Iterator[tuple[int, str]]:

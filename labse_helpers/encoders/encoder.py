@@ -3,6 +3,8 @@
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +30,17 @@ PRECISIONS = ("float32", "int8", "uint8", "binary", "ubinary")
 NO_LIMIT = 2**62
 # encode 한 번이 도는 동안 잘린 문장들. 스레드마다 따로 있습니다.
 _cut: ContextVar[set[str] | None] = ContextVar("cut", default=None)
+
+
+@contextmanager
+def _cut_sentences() -> Iterator[set[str]]:
+    """블록 안에서 잘린 문장들이 모이는 집합을 건넵니다."""
+    cut: set[str] = set()
+    token = _cut.set(cut)
+    try:
+        yield cut
+    finally:
+        _cut.reset(token)
 
 
 class Encoder(SentenceTransformer):
@@ -97,8 +110,7 @@ class Encoder(SentenceTransformer):
         self._check_options(
             len(sentences), prompt_name, batch_size, output_value, precision, truncate_dim, chunk_size, kwargs
         )
-        token = _cut.set(set())
-        try:
+        with _cut_sentences() as cut:
             embeddings = super().encode(
                 sentences,
                 prompt_name=prompt_name,
@@ -118,9 +130,6 @@ class Encoder(SentenceTransformer):
             )
             if pool is not None or isinstance(device, list):  # 자르는 일이 다른 프로세스에서 일어났습니다
                 self._note_cut(sentences, self._resolve_prompt(prompt, prompt_name), {})
-            cut = _cut.get() or set()
-        finally:
-            _cut.reset(token)
         if cut:
             self._warn_of_cut(cut, sentences, "sentences")
         return embeddings[0] if is_single else embeddings
@@ -132,12 +141,8 @@ class Encoder(SentenceTransformer):
             sentences: 문장 N개.
             name: 경고에서 그 목록을 부를 이름.
         """
-        token = _cut.set(set())
-        try:
+        with _cut_sentences() as cut:
             self._note_cut(sentences, self._resolve_prompt(None, None), {})
-            cut = _cut.get() or set()
-        finally:
-            _cut.reset(token)
         if cut:
             self._warn_of_cut(cut, sentences, name)
 

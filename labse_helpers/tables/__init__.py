@@ -321,8 +321,9 @@ def _data(table: Table, header: Header, *columns: str | int | None) -> Iterator[
 
 
 def _wrong_width(record: Record, width: int) -> str:
-    if len(record.cells) == width or not any(map(clean, record.cells[width:])) and len(record.cells) > width:
-        return ""  # 엑셀은 줄의 끝에 빈 셀을 더 적기도 합니다
+    is_enough = len(record.cells) >= width
+    if is_enough and not any(map(clean, record.cells[width:])):  # 엑셀은 줄의 끝에 빈 셀을 더 적기도 합니다
+        return ""
     return f"열이 {width}개여야 하는데 {len(record.cells)}개입니다"
 
 

@@ -159,7 +159,7 @@ def find_encoding(chunks: Iterable[bytes], again: Iterable[bytes]) -> str:
             return "utf-8"
     if look.bad and look.wide >= look.bad:
         return "utf-8"
-    # 짧은 CP949 단어은 UTF-8로도 풀립니다("철책"은 "öå"). 그때는 한국어일 수만 있어도 묻습니다.
+    # 짧은 CP949 단어는 UTF-8로도 풀립니다("철책"은 "öå"). 그때는 한국어일 수만 있어도 묻습니다.
     korean = _is_korean(decode(again, "cp949"), 0.0 if look.runs and not look.bad else _ENOUGH_BITS)
     if not look.bad:
         if korean:

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Mapping, Sequence, Sized
+from itertools import cycle
 from typing import Any, cast
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 from seaborn.utils import relative_luminance
 
@@ -48,6 +50,7 @@ CMAP = "cividis"  # 색각 이상이 있어도, 흑백으로 찍어도 밝기 �
 READABLE = (
     0.179  # 상대 휘도가 이보다 낮은 바탕에는 흰 글자, 높으면 검은 글자가 잘 보입니다(WCAG 2.1의 대비식)
 )
+LINES = ("-", "--", "-.", ":")  # 색을 가리지 못해도 선의 모양으로 구별됩니다
 MAX_ANNOTATED = 12  # 이보다 큰 행렬에는 원소마다 숫자를 적지 않습니다
 
 
@@ -130,12 +133,9 @@ def plot_score_distributions(
     Raises:
         InputError: 집단이 없거나, 빈 배열이거나, NaN이 있을 때.
     """
-    if not scores:
-        raise InputError("scores가 비어 있습니다. {이름: 점수 배열}을 하나 이상 넣어 주십시오.")
+    _check_some(scores, "scores", "{이름: 점수 배열}을 하나 이상")
     values = {name: _array(group).ravel() for name, group in scores.items()}
-    ensure_korean_font()
-    announce_missing([title, xlabel, *values])
-    ax = ax or _new_axes(9, 4.5)
+    ax = _start(ax, 9, 4.5, [title, xlabel, *values])
     low, high = min(v.min() for v in values.values()), max(v.max() for v in values.values())
     bins = np.linspace(low, high + 1e-9, 41).tolist()
     for (name, group), color, hatch in zip(
@@ -151,7 +151,7 @@ def plot_score_distributions(
     if threshold is not None:
         ax.axvline(threshold, color="black", linestyle="--", label=f"임곗값 {threshold:.2f}")
     _write(ax, xlabel=xlabel, ylabel="밀도", title=title)
-    as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+    _legend_outside(ax)
     return ax
 
 
@@ -201,7 +201,7 @@ def plot_embedding_map(
         s=110, ax=ax, zorder=2,
     )  # fmt: skip
     _write(ax, xlabel="첫째 주성분", ylabel="둘째 주성분", title=title)
-    legend = ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=12).get_texts()
+    legend = _legend_outside(ax)
     shown = {number: shorten(name) for name, number in code.items()}
     for text in legend:
         text.set_text(shown.get(text.get_text(), text.get_text()))
@@ -228,16 +228,14 @@ def plot_loss_curve(
     if not named:
         raise InputError("losses가 비어 있습니다. 손실의 목록이나 {이름: 목록}을 넣어 주십시오.")
     curves = {name: _array(values, ndim=1) for name, values in named.items()}
-    ensure_korean_font()
-    announce_missing([title, xlabel, ylabel, *curves])
-    ax = ax or _new_axes(9, 4.5)
-    for (name, curve), style in zip(curves.items(), ["-", "--", "-.", ":"] * len(curves), strict=False):
+    ax = _start(ax, 9, 4.5, [title, xlabel, ylabel, *curves])
+    for (name, curve), style in zip(curves.items(), cycle(LINES), strict=False):
         steps = range(1, len(curve) + 1)
         ax.plot(steps, curve, style, linewidth=2.5, label=_legend_name(shorten(name)) if name else None)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # 스텝은 정수입니다
     _write(ax, xlabel=xlabel, ylabel=ylabel, title=title)
     if isinstance(losses, Mapping):
-        as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+        _legend_outside(ax)
     return ax
 
 
@@ -260,11 +258,8 @@ def plot_lines(
     Raises:
         InputError: 비었거나, 개수가 ``x``와 다르거나, NaN이 있을 때.
     """
-    if not curves:
-        raise InputError("curves가 비어 있습니다. {이름: 값의 목록}을 하나 이상 넣어 주십시오.")
-    ensure_korean_font()
-    announce_missing([title, xlabel, ylabel, *curves])
-    ax = ax or _new_axes(9, 4.5)
+    _check_some(curves, "curves", "{이름: 값의 목록}을 하나 이상")
+    ax = _start(ax, 9, 4.5, [title, xlabel, ylabel, *curves])
     marks = ["o-", "s--", "^-.", "D:"] * len(curves)
     for (name, values), mark in zip(curves.items(), marks, strict=False):
         estimates = list(values)
@@ -279,7 +274,7 @@ def plot_lines(
         ax.set_ylim(*ylim)
     _write(ax, xlabel=xlabel, ylabel=ylabel, title=title)
     if len(curves) > 1:
-        as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+        _legend_outside(ax)
     return ax
 
 
@@ -300,9 +295,7 @@ def plot_bars(
         InputError: 비었거나 NaN이 있을 때.
     """
     widths = _array(list(values.values()), ndim=1)  # (B,)
-    ensure_korean_font()
-    announce_missing([title, xlabel, *values])
-    ax = ax or _new_axes(9, 1.2 + 0.55 * len(widths))
+    ax = _start(ax, 9, 1.2 + 0.55 * len(widths), [title, xlabel, *values])
     bars = ax.barh([shorten(name) for name in values], widths)
     ax.invert_yaxis()
     ax.bar_label(bars, [fmt.format(width) for width in widths], padding=6, fontsize=13)
@@ -367,9 +360,7 @@ def plot_estimates(
     centre = _array([e.value for e in estimates.values()], ndim=1)  # (B,)
     low = _array([e.low for e in estimates.values()], ndim=1)
     high = _array([e.high for e in estimates.values()], ndim=1)
-    ensure_korean_font()
-    announce_missing([title, xlabel, reference_name, *estimates])
-    ax = ax or _new_axes(9, 1.6 + 0.5 * len(centre))
+    ax = _start(ax, 9, 1.6 + 0.5 * len(centre), [title, xlabel, reference_name, *estimates])
     rows = np.arange(len(centre))
     ax.errorbar(
         centre, rows, xerr=[np.maximum(0, centre - low), np.maximum(0, high - centre)],
@@ -379,7 +370,7 @@ def plot_estimates(
         ax.text(1.02, row, fmt.format(value), transform=ax.get_yaxis_transform(), va="center", fontsize=13)
     if reference is not None:
         ax.axvline(reference, color="black", linestyle="--", label=_legend_name(reference_name))
-        as_plain(ax.legend(bbox_to_anchor=(1.12, 1), loc="upper left", fontsize=13).get_texts())
+        _legend_outside(ax, 1.12)
     ax.set_yticks(rows, map(drawable, map(shorten, estimates)), parse_math=False)
     ax.set_ylim(len(centre) - 0.5, -0.5)
     ax.grid(visible=False, axis="y")
@@ -403,14 +394,9 @@ def plot_roc_curves(
     """
     from sklearn.metrics import roc_auc_score, roc_curve
 
-    if not scores:
-        raise InputError("scores가 비어 있습니다. {이름: (정답 쌍의 점수, 오답 쌍의 점수)}를 넣어 주십시오.")
-    ensure_korean_font()
-    announce_missing([title, *scores])
-    ax = ax or _new_axes(7, 5)
-    for (name, (positives, negatives)), style in zip(
-        scores.items(), ["-", "--", "-.", ":"] * len(scores), strict=False
-    ):
+    _check_some(scores, "scores", "{이름: (정답 쌍의 점수, 오답 쌍의 점수)}를")
+    ax = _start(ax, 7, 5, [title, *scores])
+    for (name, (positives, negatives)), style in zip(scores.items(), cycle(LINES), strict=False):
         right, wrong = _array(positives).ravel(), _array(negatives).ravel()
         labels, values = np.repeat([1, 0], [len(right), len(wrong)]), np.concatenate([right, wrong])
         false_rate, true_rate, _ = roc_curve(labels, values)
@@ -419,7 +405,7 @@ def plot_roc_curves(
     ax.plot([0, 1], [0, 1], color="0.4", linewidth=1, label="우연 (AUC 0.500)")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     _write(ax, xlabel="통과한 오답 쌍의 비율", ylabel="통과한 정답 쌍의 비율", title=title)
-    as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+    _legend_outside(ax)
     return ax
 
 
@@ -438,20 +424,17 @@ def plot_counts(
     Raises:
         InputError: 비었거나, NaN이 있거나, 음수나 소수가 있을 때.
     """
-    if not counts:
-        raise InputError("counts가 비어 있습니다. {이름: 정수 배열}을 하나 이상 넣어 주십시오.")
+    _check_some(counts, "counts", "{이름: 정수 배열}을 하나 이상")
     values = {name: _array(group).ravel() for name, group in counts.items()}
     if any((group < 0).any() or (group != group.round()).any() for group in values.values()):
         raise InputError("counts에는 0 이상의 정수를 넣어 주십시오.")
-    ensure_korean_font()
-    announce_missing([title, xlabel, ylabel, *values])
-    ax = ax or _new_axes(9, 4.5)
+    ax = _start(ax, 9, 4.5, [title, xlabel, ylabel, *values])
     edges = np.arange(max(group.max() for group in values.values()) + 2) - 0.5
-    for (name, group), style in zip(values.items(), ["-", "--", "-.", ":"] * len(values), strict=False):
+    for (name, group), style in zip(values.items(), cycle(LINES), strict=False):
         heights = np.histogram(group, bins=edges)[0]
         ax.stairs(heights, edges, linewidth=2.5, linestyle=style, label=_legend_name(shorten(name)))
     _write(ax, xlabel=xlabel, ylabel=ylabel, title=title)
-    as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+    _legend_outside(ax)
     return ax
 
 
@@ -472,12 +455,9 @@ def plot_scatter(
     Raises:
         InputError: 비었거나, 두 값의 개수가 다르거나, NaN이 있을 때.
     """
-    if not groups:
-        raise InputError("groups가 비어 있습니다. {이름: (가로축의 값, 세로축의 값)}을 넣어 주십시오.")
+    _check_some(groups, "groups", "{이름: (가로축의 값, 세로축의 값)}을")
     points = {name: (_array(x, ndim=1), _array(y, ndim=1)) for name, (x, y) in groups.items()}
-    ensure_korean_font()
-    announce_missing([title, xlabel, ylabel, diagonal or "", *points])
-    ax = ax or _new_axes(9, 5.5)
+    ax = _start(ax, 9, 5.5, [title, xlabel, ylabel, diagonal or "", *points])
     for (name, (x, y)), mark in zip(points.items(), "o^sDv" * len(points), strict=False):
         check_same_length(x, y, ("가로축의 값", "세로축의 값"))
         ax.scatter(x, y, s=28, alpha=0.55, marker=mark, label=_legend_name(f"{shorten(name)} ({len(x):,}개)"))
@@ -485,7 +465,7 @@ def plot_scatter(
         ends = [min(x.min() for x, _ in points.values()), max(x.max() for x, _ in points.values())]
         ax.plot(ends, ends, "--", color="black", label=_legend_name(shorten(diagonal)))
     _write(ax, xlabel=xlabel, ylabel=ylabel, title=title)
-    as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+    _legend_outside(ax)
     return ax
 
 
@@ -498,12 +478,9 @@ def plot_precision_recall(curves: Mapping[str, Any], title: str, ax: Axes | None
     Raises:
         InputError: 비었거나 NaN이 있을 때.
     """
-    if not curves:
-        raise InputError("curves가 비어 있습니다. {이름: precision_recall의 결과}를 넣어 주십시오.")
-    ensure_korean_font()
-    announce_missing([title, *curves])
-    ax = ax or _new_axes(9, 5.5)
-    for (name, table), style in zip(curves.items(), ["-", "--", "-.", ":"] * len(curves), strict=False):
+    _check_some(curves, "curves", "{이름: precision_recall의 결과}를")
+    ax = _start(ax, 9, 5.5, [title, *curves])
+    for (name, table), style in zip(curves.items(), cycle(LINES), strict=False):
         precision, recall, f1 = (_array(table[column], ndim=1) for column in ("precision", "recall", "f1"))
         best = f1.argmax()
         label = _legend_name(f"{shorten(name)} (가장 높은 F1 {f1[best]:.2f})")
@@ -511,8 +488,15 @@ def plot_precision_recall(curves: Mapping[str, Any], title: str, ax: Axes | None
         ax.plot(recall[best], precision[best], "o", markersize=10, color=line.get_color())
     ax.set(xlim=(0, 1.02), ylim=(0, 1.05))
     _write(ax, xlabel="재현율", ylabel="정밀도", title=title)
-    as_plain(ax.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=13).get_texts())
+    _legend_outside(ax)
     return ax
+
+
+def _start(ax: Axes | None, width: float, height: float, texts: Sequence[str]) -> Axes:
+    """글꼴을 갖추고, 그리지 못할 글자를 알린 다음, 그릴 축을 돌려줍니다. ``ax``가 None이면 가로 ``width``, 세로 ``height``인치의 새 축입니다."""
+    ensure_korean_font()
+    announce_missing(texts)
+    return ax or _new_axes(width, height)
 
 
 def _new_axes(width: float, height: float) -> Axes:
@@ -526,6 +510,18 @@ def _labels(labels: Sequence[object] | None, size: int, name: str) -> list[str] 
     shown = [shorten(label) for label in labels]
     check_same_length(shown, range(size), (name, "scores의 행이나 열"))
     return shown
+
+
+def _check_some(named: Mapping[str, Any], name: str, expected: str) -> None:
+    if not named:
+        raise InputError(f"{name}가 비어 있습니다. {expected} 넣어 주십시오.")
+
+
+def _legend_outside(ax: Axes, left: float = 1.02) -> list[Text]:
+    """범례를 그림 밖 오른쪽에 놓아 값을 가리지 않게 하고, 그 글들을 돌려줍니다."""
+    texts = ax.legend(bbox_to_anchor=(left, 1), loc="upper left", fontsize=13).get_texts()
+    as_plain(texts)
+    return texts
 
 
 def _legend_name(name: str) -> str:
