@@ -6,6 +6,7 @@
 import importlib.util
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,6 +57,10 @@ def test_committed_executed_top_to_bottom_and_clean(path):
         assert not tags & FORBIDDEN_TAGS
         assert "NBVAL" not in cell.source, "표시는 주석이 아니라 태그로 합니다"
         ignored += "nbval-ignore-output" in tags
+        streams = [output.get("name") for output in cell.outputs]
+        assert not any(first and first == second for first, second in pairwise(streams)), (
+            "출력이 나뉘었습니다"
+        )
         for output in cell.outputs:
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.text

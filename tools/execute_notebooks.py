@@ -13,6 +13,7 @@ from pathlib import Path
 import nbformat
 from forms import has_tag
 from nbclient import NotebookClient
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from labse_helpers.encoders.e5 import e5_is_available
 
@@ -32,6 +33,7 @@ def execute(path: Path) -> None:
         record_timing=False,
     )
     client.execute()
+    CoalesceStreamsPreprocessor().preprocess(notebook, {})  # 커널이 나누어 보낸 출력을 한 덩이로 보입니다
     metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
