@@ -13,7 +13,6 @@ from pathlib import Path
 import nbformat
 from forms import has_tag
 from nbclient import NotebookClient
-from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from labse_helpers.encoders.e5 import e5_is_available
 
@@ -31,9 +30,9 @@ def execute(path: Path) -> None:
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
+        coalesce_streams=True,  # 커널이 나누어 보낸 출력을 한 덩이로 보입니다
     )
     client.execute()
-    CoalesceStreamsPreprocessor().preprocess(notebook, {})  # 커널이 나누어 보낸 출력을 한 덩이로 보입니다
     metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
